@@ -1,0 +1,1 @@
+"""Singer tap that reads every QuickBooks Online object whole."""

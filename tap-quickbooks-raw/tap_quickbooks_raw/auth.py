@@ -1,0 +1,203 @@
+"""The bearer header: refreshing under the store's lock.
+
+The order is what keeps a connection alive: lock, read again, refresh only if still needed,
+save, unlock, and only then use the new access token. The request to the token endpoint is
+never sent twice, since its answer may have been the only copy of the next refresh token.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from tap_quickbooks_raw.exceptions import CompanyError, ReconnectError, SettingsError
+from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_quickbooks_raw.tokens import TokenStore
+
+# An access token lives for 3600 s; a page takes at most 120 s.
+EARLY_SECONDS = 180
+TIMEOUT_SECONDS = (10, 60)
+
+# Only what failed before anything was sent is sent again.
+CONNECT_AGAIN = Retry(
+    total=3,
+    connect=3,
+    read=0,
+    redirect=0,
+    status=0,
+    other=0,
+    backoff_factor=1,
+    allowed_methods=None,
+)
+
+logger = logging.getLogger("tap-quickbooks-raw.auth")
+
+
+class Credentials(NamedTuple):
+    """What Intuit calls the keys of an app, and the token that a person's consent gave."""
+
+    client_id: str
+    client_secret: str
+    realm_id: str
+    refresh_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(realm_id={self.realm_id!r})"
+
+
+class _Answer(msgspec.Struct):
+    access_token: str
+    expires_in: float = 3600.0
+    refresh_token: str = ""
+
+
+class _Refusal(msgspec.Struct):
+    error: str = ""
+
+
+class Authenticator:
+    """Hands out bearer tokens that are valid for some minutes at least.
+
+    Args:
+        credentials: Keys of the app, the company, and the first refresh token.
+        token_url: Full address of the token endpoint.
+        store: Where the tokens live between runs.
+        now: Clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        token_url: str,
+        *,
+        store: TokenStore,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._credentials = credentials
+        self._key = TokenKey(credentials.client_id, credentials.realm_id)
+        self._token_url = token_url
+        self._store = store
+        self._now = now
+        self._mutex = threading.Lock()
+        self._token: Token | None = None
+
+    def bearer(self, rejected: str = "") -> str:
+        """Return an access token, refreshed where needed.
+
+        Args:
+            rejected: An access token that QBO has just refused.
+
+        Raises:
+            ReconnectError: The refresh token is dead.
+            CompanyError: The token endpoint cannot be used.
+            SettingsError: There is no refresh token at all.
+        """
+        with self._mutex:
+            if self._token is None or not self._usable(self._token, rejected):
+                with self._store.lock(self._key):
+                    token = self._current()
+                    if not self._usable(token, rejected):
+                        token = self._refresh(token)
+                        self._store.save(self._key, token)
+                self._token = token
+            return self._token.access_token
+
+    def close(self) -> None:
+        """Wait for a refresh under way: its answer must not be lost."""
+        with self._mutex:
+            self._token = None
+
+    def _usable(self, token: Token, rejected: str) -> bool:
+        return (
+            token.access_token not in {"", rejected}
+            and token.expires_at - EARLY_SECONDS > self._now()
+        )
+
+    def _current(self) -> Token:
+        """The stored tokens, unless a person has signed in again since."""
+        stored = self._store.load(self._key)
+        configured = self._credentials.refresh_token
+        if configured and (stored is None or self._is_new(configured, stored)):
+            return Token(refresh_token=configured, seed=fingerprint(configured))
+        if stored is None:
+            raise SettingsError(
+                f"refresh_token: company (realm) {self._key.realm_id} has no stored tokens yet; "
+                "set QB_REFRESH_TOKEN to the refresh token of a fresh sign-in"
+            )
+        return stored
+
+    @staticmethod
+    def _is_new(configured: str, stored: Token) -> bool:
+        return configured != stored.refresh_token and fingerprint(configured) != stored.seed
+
+    def _refresh(self, token: Token) -> Token:
+        started = self._now()
+        with requests.Session() as session:
+            session.mount("https://", HTTPAdapter(max_retries=CONNECT_AGAIN))
+            session.mount("http://", HTTPAdapter(max_retries=CONNECT_AGAIN))
+            try:
+                response = session.post(
+                    self._token_url,
+                    data={"grant_type": "refresh_token", "refresh_token": token.refresh_token},
+                    auth=(self._credentials.client_id, self._credentials.client_secret),
+                    headers={"Accept": "application/json"},
+                    timeout=TIMEOUT_SECONDS,
+                )
+            except requests.RequestException as error:
+                raise CompanyError(
+                    f"The token endpoint {self._token_url} did not answer "
+                    f"({type(error).__name__}); check token_url and the network, then run again"
+                ) from None
+        if response.status_code != requests.codes.ok:
+            raise self._refused(response)
+        try:
+            answer = msgspec.json.decode(response.content, type=_Answer)
+        except msgspec.DecodeError:
+            raise CompanyError(
+                f"The token endpoint {self._token_url} sent an answer that is no token; "
+                "check token_url, then run again"
+            ) from None
+        logger.info("Refreshed the access token of company (realm) %s", self._key.realm_id)
+        return Token(
+            refresh_token=answer.refresh_token or token.refresh_token,
+            access_token=answer.access_token,
+            expires_at=started + answer.expires_in,
+            refreshed_at=started,
+            seed=token.seed,
+        )
+
+    def _refused(self, response: requests.Response) -> CompanyError:
+        try:
+            reason = msgspec.json.decode(response.content, type=_Refusal).error
+        except msgspec.DecodeError:
+            reason = ""
+        match reason:
+            case "invalid_grant":
+                return ReconnectError(
+                    f"Intuit no longer accepts the refresh token of company (realm) "
+                    f"{self._key.realm_id} (invalid_grant): sign in again and set "
+                    "QB_REFRESH_TOKEN to the new refresh token"
+                )
+            case "invalid_client" | "unauthorized_client":
+                return CompanyError(
+                    f"Intuit does not accept the app's keys ({reason}): check QB_CLIENT_ID and "
+                    "QB_CLIENT_SECRET (production keys for production, development keys for "
+                    "sandbox)"
+                )
+            case _:
+                return CompanyError(
+                    f"The token endpoint answered {response.status_code} "
+                    f"({reason or response.reason or 'no reason given'}) for company (realm) "
+                    f"{self._key.realm_id}; no token was lost, run again later"
+                )

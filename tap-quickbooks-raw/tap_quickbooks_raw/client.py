@@ -1,0 +1,323 @@
+"""One request to QBO: session, limits, retries, errors.
+
+The attempts are counted here and not by urllib3, since they depend on more than a status:
+a Fault inside a 200, a cut answer, a token to refresh once, and a 429 that has to hold back
+all requests of the company.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import requests
+from requests.auth import AuthBase
+
+from tap_quickbooks_raw.answers import Answer, decode, http_date
+from tap_quickbooks_raw.exceptions import (
+    BudgetReached,
+    CompanyError,
+    QuickBooksError,
+    RetriesExhausted,
+)
+from tap_quickbooks_raw.faults import Fault, Passing, advice, classify, parse_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tap_quickbooks_raw.auth import Authenticator
+    from tap_quickbooks_raw.limiter import Limiter
+
+# QBO ends a request after 120 seconds (learn/rest-api-features, "limits and throttles").
+TIMEOUT_SECONDS = (10.0, 125.0)
+# Intuit asks for 60 s after a 429; three pauses of 20 s outlast its window.
+THROTTLE_PAUSE_SECONDS = 20.0
+BACKOFF_CEILING_SECONDS = 60.0
+RETRY_AFTER_CEILING_SECONDS = 300.0
+
+logger = logging.getLogger("tap-quickbooks-raw.client")
+
+
+class _Failure(NamedTuple):
+    """A passing trouble of one attempt."""
+
+    fault: Fault
+    trouble: Passing
+    retry_after: float | None = None
+
+
+class _Bearer(AuthBase):
+    """Sets the header last: without an `auth`, requests would prefer a netrc file."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to try again, and how long to wait before.
+
+    Attributes:
+        attempts: Attempts in all.
+        jitter: Returns a random number of seconds to add to each wait.
+    """
+
+    attempts: int = 5
+    jitter: Callable[[], float] = field(default=random.random)
+
+    def wait(self, attempt: int) -> float:
+        """Seconds to wait after the given attempt (1, 2, ...) failed: 2^n and jitter."""
+        return float(min(2.0 ** (attempt - 1), BACKOFF_CEILING_SECONDS)) + self.jitter()
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a run may use; reaching it ends the run cleanly.
+
+    Attributes:
+        calls: Requests, or None for no limit.
+        seconds: Time since the start of the run, or None for no limit.
+    """
+
+    calls: int | None = None
+    seconds: float | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def check(self, used: int) -> None:
+        """Raise BudgetReached if no further request may be sent."""
+        if self.calls is not None and used >= self.calls:
+            raise BudgetReached(f"max_api_calls: {self.calls} calls are used")
+        if self.seconds is not None and time.monotonic() - self.started >= self.seconds:
+            raise BudgetReached(f"max_run_seconds: {self.seconds:g} seconds are over")
+
+
+class QuickBooksClient:
+    """Sends requests for one company.
+
+    Args:
+        api_url: The base before ``/v3/company/...``.
+        realm_id: The company.
+        auth: Hands out bearer tokens.
+        limiter: Intuit's ceilings.
+        policy: When to try again.
+        minor_version: QBO minor version.
+        budget: What the run may use.
+        timeout: Seconds for connecting and for each read.
+
+    Attributes:
+        calls: Requests sent so far.
+        clock: The server's clock at its first answer.
+    """
+
+    def __init__(  # noqa: PLR0913  The seams that tests replace.
+        self,
+        api_url: str,
+        realm_id: str,
+        *,
+        auth: Authenticator,
+        limiter: Limiter,
+        policy: RetryPolicy,
+        minor_version: int = 75,
+        budget: Budget | None = None,
+        timeout: tuple[float, float] = TIMEOUT_SECONDS,
+    ) -> None:
+        self.realm_id = realm_id
+        self.minor_version = minor_version
+        self.calls = 0
+        self.clock: datetime | None = None
+        self._base = f"{api_url.rstrip('/')}/v3/company/{realm_id}"
+        self._auth = auth
+        self._limiter = limiter
+        self._policy = policy
+        self._budget = budget or Budget()
+        self._timeout = timeout
+        self._local = threading.local()
+        self._halted = threading.Event()
+        self._reason: QuickBooksError | None = None
+
+    def get(self, path: str, *, attempts: int | None = None, **params: str) -> Answer:
+        """Send a GET.
+
+        Args:
+            path: Path below the company, such as ``query``.
+            attempts: Fewer attempts than the policy's, for a request that may be done without.
+            **params: Query parameters.
+
+        Raises:
+            CompanyError: Nothing of this company can be read.
+            EntityError: This request failed for good.
+            BudgetReached: The run's budget is used up.
+        """
+        return self._send("GET", path, params=params, attempts=attempts)
+
+    def post(self, path: str, content: object, *, attempts: int | None = None) -> Answer:
+        """Send a POST that only reads (a batch of queries); raises as `get` does."""
+        return self._send("POST", path, json=content, attempts=attempts)
+
+    def halt(self, reason: QuickBooksError) -> None:
+        """Send nothing more; waits end at once and raise the reason."""
+        if self._reason is None:
+            self._reason = reason
+        self._halted.set()
+
+    def close(self) -> None:
+        """Halt, and wait until a refresh of the tokens that is under way has been stored."""
+        self.halt(QuickBooksError("the client is closed"))
+        self._auth.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        attempts: int | None = None,
+    ) -> Answer:
+        query = {**(params or {}), "minorversion": str(self.minor_version)}
+        attempts = min(attempts or self._policy.attempts, self._policy.attempts)
+        attempt = 0
+        rejected = ""
+        while True:
+            attempt += 1
+            bearer = self._bearer(rejected)
+            outcome = self._attempt(method, path, bearer, params=query, json=json)
+            if isinstance(outcome, Answer):
+                return outcome
+            if outcome.trouble is Passing.UNAUTHENTICATED:
+                if rejected:
+                    raise self._stop_company(outcome.fault)
+                rejected = bearer
+                attempt -= 1
+                continue
+            if attempt >= attempts:
+                if outcome.trouble is Passing.THROTTLED:
+                    raise self._stop_company(outcome.fault)
+                raise RetriesExhausted(
+                    f"{method} {path} failed {attempt} times, last with {outcome.fault}"
+                )
+            self._pause(outcome, attempt)
+
+    def _bearer(self, rejected: str) -> str:
+        try:
+            return self._auth.bearer(rejected)
+        except CompanyError as error:
+            self.halt(error)
+            raise
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        bearer: str,
+        **arguments: Any,  # noqa: ANN401  They are requests' own.
+    ) -> Answer | _Failure:
+        """Send once; return the answer or the passing trouble; raise what will not pass."""
+        with self._limiter.request():
+            self._check()
+            self.calls += 1
+            try:
+                response = self._session().request(
+                    method,
+                    f"{self._base}/{path}",
+                    auth=_Bearer(bearer),
+                    timeout=self._timeout,
+                    **arguments,
+                )
+            except requests.RequestException as error:
+                return _Failure(Fault(0, "", f"no answer ({type(error).__name__})"), Passing.SERVER)
+        received_at = datetime.now(UTC)
+        tid = response.headers.get("intuit_tid", "")
+        logger.debug(
+            "%s %s: %d, %d bytes, intuit_tid %s",
+            method,
+            path,
+            response.status_code,
+            len(response.content),
+            tid,
+        )
+        if response.status_code == requests.codes.ok:
+            try:
+                envelope = decode(response.content, response.headers.get("Content-Type", ""))
+            except msgspec.DecodeError as error:
+                fault = Fault(200, "", f"the answer is cut short or no JSON ({error})", tid)
+                return _Failure(fault, Passing.SERVER)
+            if envelope.carries_data:
+                if self.clock is None:
+                    self.clock = envelope.clock or http_date(response.headers.get("Date"))
+                return Answer(envelope.query or {}, envelope.items or [], received_at, tid)
+        fault = parse_fault(response.status_code, response.content, tid)
+        match self._meaning(path, fault):
+            case Passing() as trouble:
+                return _Failure(fault, trouble, _seconds(response.headers.get("Retry-After")))
+            case meaning if issubclass(meaning, CompanyError):
+                raise self._stop_company(fault)
+            case meaning:
+                raise meaning(str(fault))
+
+    @staticmethod
+    def _meaning(path: str, fault: Fault) -> Passing | type[QuickBooksError]:
+        if fault.status == requests.codes.ok and not fault.code:
+            return Passing.SERVER  # A 200 without anything that was asked for.
+        if fault.status == requests.codes.not_found and path == "query":
+            return CompanyError  # Every company has this path: the realm or api_url is wrong.
+        return classify(fault)
+
+    def _pause(self, failure: _Failure, attempt: int) -> None:
+        seconds = self._policy.wait(attempt)
+        if failure.retry_after is not None:
+            seconds = max(0.0, min(failure.retry_after, RETRY_AFTER_CEILING_SECONDS))
+        elif failure.trouble is Passing.THROTTLED:
+            seconds = max(seconds, THROTTLE_PAUSE_SECONDS)
+        logger.warning(
+            "Attempt %d failed (%s); the next one in %.1f s", attempt, failure.fault, seconds
+        )
+        if failure.trouble is Passing.THROTTLED:
+            self._limiter.pause(seconds)
+        else:
+            self._halted.wait(seconds)
+        self._check()
+
+    def _check(self) -> None:
+        if self._reason is not None:
+            raise self._reason
+        self._budget.check(self.calls)
+
+    def _stop_company(self, fault: Fault) -> CompanyError:
+        error = CompanyError(
+            f"Company (realm) {self.realm_id} cannot be read: {fault}{advice(fault)}"
+        )
+        self.halt(error)
+        return error
+
+    def _session(self) -> requests.Session:
+        """One session per thread; sessions are not made for sharing."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.headers.update(
+                {
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip, deflate",
+                    "User-Agent": "tap-quickbooks-raw",
+                }
+            )
+        return session
+
+
+def _seconds(header: str | None) -> float | None:
+    """Read Retry-After: seconds, or a date."""
+    if header is not None and header.strip().isdigit():
+        return float(header)
+    moment = http_date(header)
+    return None if moment is None else (moment - datetime.now(UTC)).total_seconds()

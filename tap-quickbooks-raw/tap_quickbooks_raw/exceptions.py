@@ -1,0 +1,71 @@
+"""What can go wrong, named by what to do about it.
+
+::
+
+    QuickBooksError
+    ├── SettingsError        a setting is wrong: mend it and start again
+    ├── StateError           the given state cannot be used: see its message
+    ├── TokenStoreError      the token store cannot be read or written
+    ├── CompanyError         the whole company cannot be read: stop the run
+    │   └── ReconnectError   only a person who signs in again can mend it
+    ├── EntityError          one entity cannot be read: go on with the others
+    │   ├── UnavailableError the company's country or plan does not have it: no failure
+    │   ├── RefusedError     QBO refuses this form of the request: ask differently
+    │   └── RetriesExhausted a passing trouble that outlasted its attempts
+    ├── BudgetReached        max_api_calls or max_run_seconds: stop cleanly
+    └── Interrupted          SIGTERM or SIGINT: stop, state saved
+"""
+
+from __future__ import annotations
+
+
+class QuickBooksError(Exception):
+    """Anything this tap reports in one line."""
+
+
+class SettingsError(QuickBooksError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class StateError(QuickBooksError):
+    """The given state belongs to another company or is not readable."""
+
+
+class TokenStoreError(QuickBooksError):
+    """The token store cannot be read or written."""
+
+
+class CompanyError(QuickBooksError):
+    """Nothing of this company can be read now, whatever the entity."""
+
+
+class ReconnectError(CompanyError):
+    """The connection to the company is dead; a person has to sign in again."""
+
+
+class EntityError(QuickBooksError):
+    """One entity failed for good; the others are not concerned."""
+
+
+class UnavailableError(EntityError):
+    """The company does not have this entity (country, plan or a feature not switched on)."""
+
+
+class RefusedError(EntityError):
+    """QBO refuses the form of this query (4000, 4001, 4002)."""
+
+
+class RetriesExhausted(EntityError):  # noqa: N818  It says what happened.
+    """A passing trouble (5xx, time-out, broken answer) outlasted its attempts."""
+
+
+class BudgetReached(QuickBooksError):  # noqa: N818  No error: the run ends as asked.
+    """The run has used what max_api_calls or max_run_seconds allow."""
+
+
+class Interrupted(QuickBooksError):  # noqa: N818  No error: somebody asked for it.
+    """The process was asked to stop."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,160 @@
+"""Error answers of QBO, in all the forms that it sends them.
+
+JSON in two spellings (``Fault`` from the service, ``fault`` from the gateway), XML and HTML,
+whatever was asked for, with any status, 200 included
+(https://developer.intuit.com/app/developer/qbo/docs/develop/troubleshooting/error-codes;
+gateway forms from recorded answers).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tap_quickbooks_raw.exceptions import (
+    CompanyError,
+    EntityError,
+    QuickBooksError,
+    RefusedError,
+    UnavailableError,
+)
+
+TEXT_LIMIT = 300
+
+
+class Passing(Enum):
+    """Troubles that may be gone at the next attempt."""
+
+    SERVER = "the server failed"
+    THROTTLED = "too many requests"
+    UNAUTHENTICATED = "the access token was refused"
+
+
+class Fault(NamedTuple):
+    """What an error answer says.
+
+    Attributes:
+        status: HTTP status.
+        code: QBO's code, a digit string; empty where the answer names none.
+        text: Message and detail.
+        tid: `intuit_tid`, the trace id that Intuit's support asks for.
+    """
+
+    status: int
+    code: str
+    text: str
+    tid: str = ""
+
+    def __str__(self) -> str:
+        code = f", code {self.code}" if self.code else ""
+        tid = f" [intuit_tid {self.tid}]" if self.tid else ""
+        return f"status {self.status}{code}: {self.text}{tid}"
+
+
+RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+
+BY_CODE: dict[str, Passing | type[QuickBooksError]] = {
+    "100": Passing.UNAUTHENTICATED,
+    "120": CompanyError,
+    "3001": Passing.THROTTLED,
+    "3100": CompanyError,
+    "3200": Passing.UNAUTHENTICATED,
+    "3201": CompanyError,
+    "4000": RefusedError,
+    "4001": RefusedError,
+    "4002": RefusedError,
+    "5030": UnavailableError,
+    "6002": Passing.SERVER,
+    "6190": CompanyError,
+    "10000": Passing.SERVER,
+}
+
+BY_STATUS: dict[int, Passing | type[QuickBooksError]] = {
+    401: Passing.UNAUTHENTICATED,
+    403: CompanyError,
+    429: Passing.THROTTLED,
+}
+
+ADVICE = {
+    "120": "the person who connected the company has lost the right to read it: sign in again "
+    "as an administrator of the company",
+    "3100": "these keys may not read this company: check QB_REALM_ID and that the app's keys, "
+    "`environment` and company are all production or all sandbox",
+    "3200": "the access token is refused even after a refresh: sign in again and set "
+    "QB_REFRESH_TOKEN",
+    "3201": "the app may not read this company: sign in again with the accounting scope",
+    "6190": "the company's QuickBooks subscription has ended or is suspended: renew it, "
+    "then run again",
+}
+
+# The entity exists in QBO, but not for this company.
+_UNAVAILABLE = re.compile(
+    r"metadata not found for entity|feature\b.{0,40}\bnot (supported|enabled|available)",
+    re.IGNORECASE,
+)
+_XML_ERROR = re.compile(rb"<Error\b[^>]*\bcode=[\"'](\d+)", re.IGNORECASE)
+_XML_TEXT = re.compile(rb"<(?:Message|Detail)>(.*?)</", re.IGNORECASE | re.DOTALL)
+_HTML_TITLE = re.compile(rb"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def parse_fault(status: int, body: bytes, tid: str = "") -> Fault:
+    """Read an error answer of any form."""
+    code, text = _from_json(body) or _from_markup(body)
+    return Fault(status, code.lstrip("0"), " ".join(text.split())[:TEXT_LIMIT] or "no text", tid)
+
+
+def from_object(status: int, fault: dict[str, Any], tid: str = "") -> Fault:
+    """Read the object under ``Fault`` or ``fault``."""
+    lowered = {key.lower(): value for key, value in fault.items()}
+    errors = [
+        {key.lower(): value for key, value in error.items()}
+        for error in lowered.get("error") or []
+        if isinstance(error, dict)
+    ]
+    code = next((str(error["code"]) for error in errors if error.get("code")), "")
+    texts = [str(error[key]) for error in errors for key in ("message", "detail") if error.get(key)]
+    text = "; ".join(dict.fromkeys(texts)) or str(lowered.get("type") or "")
+    return Fault(status, code.lstrip("0"), " ".join(text.split())[:TEXT_LIMIT], tid)
+
+
+def classify(fault: Fault) -> Passing | type[QuickBooksError]:
+    """Tell what a fault means: a passing trouble, or the exception to raise."""
+    if fault.status in RETRIED_STATUSES:
+        return Passing.THROTTLED if fault.code == "3001" else Passing.SERVER
+    if _UNAVAILABLE.search(fault.text):
+        return UnavailableError
+    if fault.code in BY_CODE:
+        return BY_CODE[fault.code]
+    return BY_STATUS.get(fault.status, EntityError)
+
+
+def advice(fault: Fault) -> str:
+    """Tell a person what to do about a fault; empty where nobody knows."""
+    hint = ADVICE.get(fault.code)
+    if hint is None and fault.status in BY_STATUS:
+        hint = ADVICE["3100"] if fault.status == 403 else ADVICE["3200"]  # noqa: PLR2004
+    return f"; {hint}" if hint else ""
+
+
+def _from_json(body: bytes) -> tuple[str, str] | None:
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if isinstance(content, dict):
+        for place in (content, content.get("QueryResponse") or {}):
+            for key in ("Fault", "fault"):
+                if isinstance(place, dict) and isinstance(place.get(key), dict):
+                    fault = from_object(0, place[key])
+                    return fault.code, fault.text
+    return "", body.decode(errors="replace")
+
+
+def _from_markup(body: bytes) -> tuple[str, str]:
+    code = _XML_ERROR.search(body)
+    texts = _XML_TEXT.findall(body) or _HTML_TITLE.findall(body)
+    text = b"; ".join(texts) if texts else body[:TEXT_LIMIT]
+    return code.group(1).decode() if code else "", text.decode(errors="replace")
