@@ -14,7 +14,7 @@ from tap_quickbooks_raw.pages import Page, Source
 from tap_quickbooks_raw.pagination import WindowReader, read_whole
 from tap_quickbooks_raw.query import UPDATED, Query
 from tap_quickbooks_raw.rates import currencies, rate_queries
-from tap_quickbooks_raw.read_ahead import ReadAhead
+from tap_quickbooks_raw.read_ahead import ReadAhead, in_thread
 from tap_quickbooks_raw.windows import Window, windows
 
 if TYPE_CHECKING:
@@ -107,28 +107,33 @@ class CompanyReader:
 
     def begin(self) -> None:
         """Plan and begin to read: empty windows cost nothing, the others can be proven."""
-        counted = [task for task in self._tasks.values() if _countable(task.entity)]
-        counts = count_all(
-            self._client,
-            [task.query.between(task.start, self._settings.end) for task in counted],
-        )
-        self.end = self._settled_end()
-        expected = dict(zip((task.entity.stream for task in counted), counts, strict=True))
-        for task in self._tasks.values():
-            self._pieces += self._plan(task, expected.get(task.entity.stream))
+        self._pieces = in_thread(self._plan, check=self._check)
         works = [self._work(piece) for piece in self._pieces]
         self._ahead = ReadAhead(works, workers=self._settings.concurrency, check=self._check)
         self._lanes = self._ahead.lanes()
 
+    def range(self, stream: str) -> Window:
+        """The whole range that is read of a stream."""
+        return Window(self._tasks[stream].start, self.end)
+
     def windows(self, stream: str) -> Iterator[tuple[Window, Iterator[Page]]]:
         """Yield the windows of a stream that are not empty, and their pages.
 
-        The streams have to be asked for in the order of the tasks.
+        The streams have to be asked for in the order of the tasks; what was left of one is
+        thrown away when the next is asked for.
         """
-        while self._next < len(self._pieces) and self._pieces[self._next].entity.stream == stream:
+        last = max(
+            (at for at, piece in enumerate(self._pieces) if piece.entity.stream == stream),
+            default=-1,
+        )
+        while self._next <= last:
             piece = self._pieces[self._next]
             self._next += 1
-            yield piece.window, next(self._lanes)
+            lane = next(self._lanes)
+            if piece.entity.stream == stream:
+                yield piece.window, lane
+            else:
+                self._abandoned.add(piece.entity.stream)
 
     def abandon(self, stream: str) -> None:
         """Leave out what is left of a stream."""
@@ -138,15 +143,21 @@ class CompanyReader:
 
     def read_whole(self, stream: str) -> Iterator[Page]:
         """Read an entity of which QBO refuses to answer by LastUpdatedTime."""
+        ahead = ReadAhead([lambda: self._read_whole(stream)], workers=1, check=self._check)
+        for pages in ahead.lanes():
+            yield from pages
+
+    def _read_whole(self, stream: str) -> Iterator[Page]:
         task = self._tasks[stream]
         source = Source(self._client, task.entity)
         queries = [task.query]
         if task.entity.reading is Reading.RATES:
             queries = rate_queries(currencies(self._client), self.end.date())
-        keep = Window(task.start, self.end)
         for number, query in enumerate(queries, start=1):
             try:
-                yield from read_whole(source, query, size=self._settings.page_size, keep=keep)
+                yield from read_whole(
+                    source, query, size=self._settings.page_size, keep=self.range(stream)
+                )
             except RefusedError:
                 if number == len(queries):
                     raise
@@ -171,7 +182,22 @@ class CompanyReader:
         settled = clock.replace(microsecond=0) - self._settings.settle
         return min(settled, self._settings.end or settled)
 
-    def _plan(self, task: Task, count: int | None) -> list[Piece]:
+    def _plan(self) -> list[Piece]:
+        """Count all entities at once, then plan the windows of each."""
+        counted = [task for task in self._tasks.values() if _countable(task.entity)]
+        counts = count_all(
+            self._client,
+            [task.query.between(task.start, self._settings.end) for task in counted],
+        )
+        self.end = self._settled_end()
+        expected = dict(zip((task.entity.stream for task in counted), counts, strict=True))
+        return [
+            piece
+            for task in self._tasks.values()
+            for piece in self._plan_entity(task, expected.get(task.entity.stream))
+        ]
+
+    def _plan_entity(self, task: Task, count: int | None) -> list[Piece]:
         """Cut the range of an entity into windows and leave out the empty ones."""
         entity = task.entity
         if entity.reading is Reading.GET:

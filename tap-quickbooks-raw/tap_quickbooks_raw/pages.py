@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tap_quickbooks_raw.entities import Reading
-from tap_quickbooks_raw.exceptions import EntityError, RefusedError, RetriesExhausted
+from tap_quickbooks_raw.exceptions import EntityError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +126,7 @@ class Source:
         """Ask for the number of objects; None where QBO does not count this entity."""
         try:
             answer = self._client.get("query", attempts=1, query=query.count())
-        except (RefusedError, RetriesExhausted):
+        except EntityError:
             return None
         return total_count(answer.query)
 

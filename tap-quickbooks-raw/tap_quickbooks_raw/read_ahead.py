@@ -128,3 +128,9 @@ class ReadAhead(Generic[T]):
             if self._room.acquire(timeout=POLL_SECONDS):
                 return True
         return False
+
+
+def in_thread(work: Callable[[], T], *, check: Callable[[], None]) -> T:
+    """Do one piece of work in a thread, so that waiting for it can be ended."""
+    ahead = ReadAhead([lambda: iter((work(),))], workers=1, check=check)
+    return next(next(ahead.lanes()))

@@ -1,0 +1,96 @@
+"""One run for one company: what all its streams share."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tap_quickbooks_raw.auth import Authenticator, Credentials
+from tap_quickbooks_raw.client import Budget, QuickBooksClient, RetryPolicy
+from tap_quickbooks_raw.company import CompanyReader, ReadingSettings
+from tap_quickbooks_raw.exceptions import Interrupted
+from tap_quickbooks_raw.limiter import Limiter
+from tap_quickbooks_raw.tokens import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_quickbooks_raw.company import Task
+    from tap_quickbooks_raw.exceptions import EntityError
+    from tap_quickbooks_raw.settings import Settings
+
+
+class Run:
+    """Wires client, limits and reader together; keeps what happened.
+
+    Args:
+        settings: Valid settings.
+        limiter: The ceilings; by default Intuit's, as the settings have them.
+
+    Attributes:
+        failures: Streams that failed for good, with the error.
+        rows: Records emitted.
+    """
+
+    def __init__(self, settings: Settings, limiter: Limiter | None = None) -> None:
+        self.settings = settings
+        self.failures: dict[str, EntityError] = {}
+        self.rows = 0
+        self._started = time.monotonic()
+        self._interrupted: Interrupted | None = None
+        self._reader: CompanyReader | None = None
+        self.client = QuickBooksClient(
+            settings.api_url,
+            settings.realm_id,
+            auth=Authenticator(
+                Credentials(
+                    settings.client_id,
+                    settings.client_secret,
+                    settings.realm_id,
+                    settings.refresh_token,
+                ),
+                settings.token_url,
+                store=open_store(settings.token_store),
+            ),
+            limiter=limiter
+            or Limiter(concurrency=settings.concurrency, per_minute=settings.requests_per_minute),
+            policy=RetryPolicy(attempts=settings.max_attempts),
+            minor_version=settings.minor_version,
+            budget=Budget(calls=settings.max_api_calls, seconds=settings.max_run_seconds),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def reader(self, tasks: Sequence[Task]) -> CompanyReader:
+        """Return the reader of this run; the first call begins to read."""
+        if self._reader is None:
+            reading = ReadingSettings(
+                page_size=self.settings.page_size,
+                concurrency=self.settings.concurrency,
+                chunk_days=self.settings.chunk_days,
+                end=self.settings.end,
+                settle=self.settings.settle,
+            )
+            reader = CompanyReader(self.client, reading, tasks=tasks, check=self.check)
+            reader.begin()
+            self._reader = reader
+        return self._reader
+
+    def interrupt(self, signal_number: int) -> None:
+        """Ask the run to stop; safe in a signal handler."""
+        self._interrupted = Interrupted(signal_number)
+        self.client.halt(self._interrupted)
+
+    def check(self) -> None:
+        """Raise Interrupted if the run has been asked to stop."""
+        if self._interrupted is not None:
+            raise self._interrupted
+
+    def close(self) -> None:
+        """End the threads; a refresh of the tokens that is under way is waited for."""
+        if self._reader is not None:
+            self._reader.close()
+        self.client.close()

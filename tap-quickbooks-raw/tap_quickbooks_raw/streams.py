@@ -1,0 +1,183 @@
+"""One stream class for every entity: records out, bookmarks that are safe at any point.
+
+A bookmark is an instant up to which everything is emitted: the stamp of the last record
+within a window (records leave in ascending order, and the next run asks for ``>=``), and the
+end of a window once all of it has left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from singer_sdk import Stream
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from typing_extensions import override
+
+from tap_quickbooks_raw.company import Task
+from tap_quickbooks_raw.exceptions import (
+    BudgetReached,
+    CompanyError,
+    EntityError,
+    Interrupted,
+    RefusedError,
+    UnavailableError,
+)
+from tap_quickbooks_raw.records import (
+    PRIMARY_KEYS,
+    RAW_SCHEMA,
+    REPLICATION_KEY,
+    RecordLines,
+    timestamp,
+)
+from tap_quickbooks_raw.settings import parse_date
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+    from datetime import datetime
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.metrics import Counter
+
+    from tap_quickbooks_raw.entities import Entity
+    from tap_quickbooks_raw.pages import Page
+    from tap_quickbooks_raw.tap import TapQuickBooksRaw
+    from tap_quickbooks_raw.windows import Window
+
+
+class Step(NamedTuple):
+    """A piece of a stream's work.
+
+    Attributes:
+        page: Rows to emit, if any.
+        window: The window that was asked for, if any.
+        bookmark: Up to where everything has been emitted once the page is; None if unknown.
+    """
+
+    page: Page | None
+    window: Window | None
+    bookmark: datetime | None
+
+
+class RawStream(Stream):
+    """The objects of one entity, whole.
+
+    Args:
+        tap: The tap.
+        entity: The entity.
+    """
+
+    def __init__(self, tap: TapQuickBooksRaw, entity: Entity) -> None:
+        super().__init__(tap, schema=RAW_SCHEMA, name=entity.stream)
+        self.entity = entity
+        self.primary_keys = PRIMARY_KEYS
+        self.replication_key = REPLICATION_KEY if entity.stamped else None
+        self._quickbooks = tap
+
+    @property
+    @override
+    def is_sorted(self) -> bool:
+        return self.entity.stamped
+
+    @property
+    def task(self) -> Task:
+        """What this stream has to read: from its bookmark on, else from start_date."""
+        return Task(self.entity, self._bookmark or self._quickbooks.settings.start)
+
+    @property
+    def _is_incremental(self) -> bool:
+        return self.replication_method == REPLICATION_INCREMENTAL
+
+    @property
+    def _bookmark(self) -> datetime | None:
+        value = self.stream_state.get("replication_key_value") if self._is_incremental else None
+        return parse_date(value) if value else None
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        lines = self._lines()
+        for step in self._steps():
+            for line in lines.encode(step.page, step.window).splitlines() if step.page else ():
+                yield msgspec.json.decode(line)["record"]
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        # The SDK does for each record what is done once per page here.
+        tap = self._quickbooks
+        try:
+            with self.get_record_counter() as counter, self.get_sync_timer():
+                self._emit_all(counter)
+        except (Interrupted, CompanyError, BudgetReached) as reason:
+            tap.stop(reason)
+        except UnavailableError as error:
+            only = f" (it exists for {self.entity.only})" if self.entity.only else ""
+            self.logger.warning("Not available in this company%s: %s", only, error)
+            tap.reader.abandon(self.name)
+        except EntityError as error:
+            tap.run.failures[self.name] = error
+            self.logger.error("%s cannot be read: %s", self.entity.name, error)  # noqa: TRY400
+            tap.reader.abandon(self.name)
+        yield from ()
+
+    def _emit_all(self, counter: Counter) -> None:
+        tap = self._quickbooks
+        lines = self._lines()
+        emitted = 0
+        for step in self._steps():
+            if step.page is not None:
+                rows = step.page.rows[: self._room(emitted)]
+                tap.write_lines(lines.encode(step.page._replace(rows=rows), step.window))
+                emitted += len(rows)
+                tap.run.rows += len(rows)
+                counter.increment(len(rows))
+                self._check_max_record_limit(emitted)
+            self._advance(step.bookmark)
+            tap.run.check()
+        self.logger.info("%d rows", emitted)
+
+    def _room(self, emitted: int) -> int | None:
+        """How many rows may still be emitted in a dry run; None for all."""
+        limit = self.ABORT_AT_RECORD_COUNT
+        return None if limit is None else limit - emitted
+
+    def _steps(self) -> Iterator[Step]:
+        reader = self._quickbooks.reader
+        try:
+            for window, pages in reader.windows(self.name):
+                for page in pages:
+                    stamp = page.rows[-1].stamp
+                    yield Step(
+                        page,
+                        window if self.entity.stamped else None,
+                        stamp.moment if stamp else None,
+                    )
+                yield Step(None, window, window.end)
+            yield Step(None, None, reader.end)
+        except RefusedError as error:
+            self.logger.warning("Read whole, since QBO cannot be asked in windows: %s", error)
+            reader.abandon(self.name)
+            for page in reader.read_whole(self.name):
+                yield Step(page, reader.range(self.name), None)
+
+    def _lines(self) -> RecordLines:
+        return RecordLines(
+            self.name,
+            self._quickbooks.settings.realm_id,
+            columns={name for name in RAW_SCHEMA["properties"] if self.mask["properties", name]},
+            minor_version=self._quickbooks.settings.minor_version,
+        )
+
+    def _advance(self, moment: datetime | None) -> None:
+        """Move the bookmark forward and write the state."""
+        if moment is None or not self._is_incremental:
+            return
+        if self._bookmark is None or moment > self._bookmark:
+            self.stream_state.update(
+                replication_key=REPLICATION_KEY,
+                replication_key_value=timestamp(moment.replace(microsecond=0)),
+                realm_id=self._quickbooks.settings.realm_id,
+            )
+            self.state_manager.is_flushed = False
+        self._write_state_message()

@@ -1,0 +1,220 @@
+"""The tap: settings in, streams out; the only place where all is wired together."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import msgspec
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from typing_extensions import override
+
+from tap_quickbooks_raw import settings
+from tap_quickbooks_raw.entities import BY_STREAM, ENTITIES
+from tap_quickbooks_raw.exceptions import (
+    BudgetReached,
+    Interrupted,
+    QuickBooksError,
+    SettingsError,
+    StateError,
+)
+from tap_quickbooks_raw.run import Run
+from tap_quickbooks_raw.streams import RawStream
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_quickbooks_raw.company import CompanyReader
+
+
+class TapQuickBooksRaw(Tap):
+    """Read every object of a QuickBooks Online company, whole and exact."""
+
+    name = "tap-quickbooks-raw"
+    package_name = "tap-quickbooks-raw"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.CONFIG_SCHEMA
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """The settings, ready for use."""
+        return settings.parse(self.config)
+
+    @cached_property
+    def run(self) -> Run:
+        """What all streams share; nothing is sent before the first stream begins."""
+        return Run(self.settings)
+
+    @property
+    def reader(self) -> CompanyReader:
+        """The pages of the selected streams."""
+        return self.run.reader([stream.task for stream in self.streams.values() if stream.selected])
+
+    @override
+    def discover_streams(self) -> list[RawStream]:
+        return [RawStream(self, entity) for entity in ENTITIES]
+
+    @property
+    @override
+    def streams(self) -> dict[str, RawStream]:  # type: ignore[override]  # All are of one class.
+        return super().streams  # type: ignore[return-value]
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over bookmarks, unless they are of another company or unreadable."""
+        bookmarks: object = state.get("bookmarks", {})
+        if not isinstance(bookmarks, dict):
+            raise StateError("The state is no Singer state; see `meltano state get`, or clear it")
+        for stream, bookmark in bookmarks.items():
+            _check_bookmark(stream, bookmark, self.config.get("realm_id"))
+        super().load_state(state)
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write whole lines to the loader."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+
+    def stop(self, reason: QuickBooksError) -> NoReturn:
+        """End the run now, with the state written and the exit code that says why."""
+        self.state_writer.write_state(self.state)
+        self.run.close()
+        match reason:
+            case Interrupted():
+                self.logger.warning("Stopped (%s); the state is saved", reason)
+                sys.exit(reason.exit_code)
+            case BudgetReached():
+                self.logger.warning(
+                    "Stopped at a limit (%s); the state is saved, more is left for the next run",
+                    reason,
+                )
+                sys.exit(self._exit_code())
+            case _:
+                self.logger.error("%s", reason)
+                sys.exit(1)
+
+    def finish(self) -> int:
+        """Say what was done and return the exit code."""
+        self.run.close()
+        self.logger.info(
+            "Company (realm) %s: %d rows in %d calls, %.1f s",
+            self.settings.realm_id,
+            self.run.rows,
+            self.run.client.calls,
+            self.run.seconds,
+        )
+        return self._exit_code()
+
+    def _exit_code(self) -> int:
+        for stream, error in self.run.failures.items():
+            self.logger.error("%s was not loaded completely: %s", stream, error)
+        return 1 if self.run.failures else 0
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        try:
+            self._config = settings.resolve(self._config)
+            errors = settings.problems(self._config)
+        except SettingsError as error:
+            errors = [str(error)]
+        if errors and raise_errors:
+            raise ConfigValidationError("Config validation failed", errors=errors)
+        return errors
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # Only a flag: the SDK would write into a line that is half written.
+        self.run.interrupt(signum)
+
+    @override
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        if about:
+            cls.print_about(about_format)
+            return
+        try:
+            tap = cls(
+                config=config.config if config else {},
+                state=_load(state, "state"),
+                catalog=_load(catalog, "catalog"),
+                parse_env_config=config.parse_env if config else False,
+            )
+            tap.check_selection()
+            try:
+                tap.sync_all()
+                exit_code = tap.finish()
+            except QuickBooksError as reason:
+                tap.stop(reason)
+        except QuickBooksError as error:
+            cls.logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
+            exit_code = 1
+        except BrokenPipeError:
+            cls.logger.error("The loader has ended early; see its last lines")  # noqa: TRY400
+            exit_code = 1
+        sys.exit(exit_code)
+
+    def check_selection(self) -> None:
+        """Refuse a catalog that asks for what does not exist, or for nothing."""
+        unknown = sorted(set(self.input_catalog or {}) - set(BY_STREAM))
+        if unknown:
+            raise SettingsError(
+                f"select: there is no stream {', '.join(unknown)}; "
+                "`meltano select tap-quickbooks-raw --list --all` shows all"
+            )
+        if not any(stream.selected for stream in self.streams.values()):
+            raise SettingsError(
+                "select: no stream is selected; "
+                "`meltano select tap-quickbooks-raw --list --all` shows all"
+            )
+
+
+def _check_bookmark(stream: str, bookmark: object, realm_id: str | None) -> None:
+    if not isinstance(bookmark, dict):
+        raise StateError(f"The state of {stream} is no object; see `meltano state get`")
+    owner = bookmark.get("realm_id")
+    if owner is not None and realm_id is not None and owner != realm_id:
+        raise StateError(
+            f"This state belongs to company (realm) {owner}, but realm_id is {realm_id}: "
+            f"run with --state-id-suffix {realm_id} to keep one state per company"
+        )
+    value = bookmark.get("replication_key_value")
+    try:
+        if value is not None:
+            settings.parse_date(value)
+    except (TypeError, ValueError):
+        raise StateError(
+            f"The bookmark of {stream} is {value!r}, which is no date-time; mend it with "
+            "`meltano state get` and `meltano state set`, or clear it"
+        ) from None
+
+
+def _load(file: IO[str] | None, what: str) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        return msgspec.json.decode(file.read(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise StateError(f"The {what} file {file.name} is damaged: {error}") from None
+
+
+main = TapQuickBooksRaw.cli
