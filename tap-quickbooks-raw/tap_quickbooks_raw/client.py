@@ -223,7 +223,7 @@ class QuickBooksClient:
         **arguments: Any,  # noqa: ANN401  They are requests' own.
     ) -> Answer | _Failure:
         """Send once; return the answer or the passing trouble; raise what will not pass."""
-        with self._limiter.request():
+        with self._limiter.request(batch=path == "batch"):
             self._check()
             self.calls += 1
             try:

@@ -141,6 +141,15 @@ class CompanyReader:
         for _ in self.windows(stream):
             pass
 
+    def read_all(self, stream: str) -> Iterator[Page]:
+        """Read one entity on its own, by windows where QBO allows it, else whole."""
+        self.begin()
+        try:
+            for _, pages in self.windows(stream):
+                yield from pages
+        except RefusedError:
+            yield from self.read_whole(stream)
+
     def read_whole(self, stream: str) -> Iterator[Page]:
         """Read an entity of which QBO refuses to answer by LastUpdatedTime."""
         ahead = ReadAhead([lambda: self._read_whole(stream)], workers=1, check=self._check)

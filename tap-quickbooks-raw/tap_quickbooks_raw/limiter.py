@@ -1,6 +1,6 @@
 """Intuit's ceilings for one company, shared by all threads.
 
-500 requests in any minute and 10 in any second per company and app
+500 requests in any minute, 10 in any second and 40 batches in any minute per company and app
 (https://developer.intuit.com/app/developer/qbo/docs/learn/rest-api-features#limits-and-throttles).
 Requests are counted when they leave; the spans are a little longer than Intuit's, since a
 network may deliver them closer together than they were sent.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SECOND = 1.1
 MINUTE = 60.5
+BATCHES_PER_MINUTE = 40
 
 
 class Limiter:
@@ -43,36 +44,41 @@ class Limiter:
     ) -> None:
         self._slots = threading.BoundedSemaphore(concurrency)
         self._turn = threading.Lock()
-        self._ceilings = (
-            (SECOND, deque[float](maxlen=per_second)),
-            (MINUTE, deque[float](maxlen=per_minute)),
-        )
+        self._ceilings = [_Ceiling(SECOND, per_second), _Ceiling(MINUTE, per_minute)]
+        self._batches = _Ceiling(MINUTE, BATCHES_PER_MINUTE)
         self._paused_until = 0.0
         self._now = now
         self._sleep = sleep
 
     @contextmanager
-    def request(self) -> Iterator[None]:
+    def request(self, *, batch: bool = False) -> Iterator[None]:
         """Wait for a free slot and for the ceilings, then hold the slot."""
+        ceilings = [*self._ceilings, self._batches] if batch else self._ceilings
         with self._slots:
             with self._turn:
-                while (wait := self._wait()) > 0:
+                while (wait := self._wait(ceilings)) > 0:
                     self._sleep(wait)
-                now = self._now()
-                for _, starts in self._ceilings:
-                    starts.append(now)
+                for ceiling in ceilings:
+                    ceiling.starts.append(self._now())
             yield
 
     def pause(self, seconds: float) -> None:
         """Let no request start for some seconds."""
         self._paused_until = max(self._paused_until, self._now() + seconds)
 
-    def _wait(self) -> float:
+    def _wait(self, ceilings: list[_Ceiling]) -> float:
         now = self._now()
-        waits = [self._paused_until - now]
-        waits += [
-            starts[0] + span - now
-            for span, starts in self._ceilings
-            if len(starts) == starts.maxlen
-        ]
-        return max(waits)
+        return max(self._paused_until - now, *(ceiling.free_at() - now for ceiling in ceilings))
+
+
+class _Ceiling:
+    """At most so many starts within a span of seconds."""
+
+    def __init__(self, span: float, most: int) -> None:
+        self._span = span
+        self.starts = deque[float](maxlen=most)
+
+    def free_at(self) -> float:
+        """When one more may start."""
+        is_full = len(self.starts) == self.starts.maxlen
+        return self.starts[0] + self._span if is_full else 0.0

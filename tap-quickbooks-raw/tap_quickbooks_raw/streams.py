@@ -7,6 +7,7 @@ end of a window once all of it has left.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.pages import Page
     from tap_quickbooks_raw.tap import TapQuickBooksRaw
     from tap_quickbooks_raw.windows import Window
+
+
+# How often a long stream says how far it is.
+PROGRESS_SECONDS = 5.0
 
 
 class Step(NamedTuple):
@@ -113,11 +118,11 @@ class RawStream(Stream):
             tap.stop(reason)
         except UnavailableError as error:
             only = f" (it exists for {self.entity.only})" if self.entity.only else ""
-            self.logger.warning("Not available in this company%s: %s", only, error)
+            self.logger.warning("%s: not available in this company%s: %s", self.name, only, error)
             tap.reader.abandon(self.name)
         except EntityError as error:
             tap.run.failures[self.name] = error
-            self.logger.error("%s cannot be read: %s", self.entity.name, error)  # noqa: TRY400
+            self.logger.error("%s: cannot be read: %s", self.name, error)  # noqa: TRY400
             tap.reader.abandon(self.name)
         yield from ()
 
@@ -125,6 +130,7 @@ class RawStream(Stream):
         tap = self._quickbooks
         lines = self._lines()
         emitted = 0
+        started = told = time.monotonic()
         for step in self._steps():
             if step.page is not None:
                 rows = step.page.rows[: self._room(emitted)]
@@ -135,7 +141,15 @@ class RawStream(Stream):
                 self._check_max_record_limit(emitted)
             self._advance(step.bookmark)
             tap.run.check()
-        self.logger.info("%d rows", emitted)
+            if time.monotonic() - told >= PROGRESS_SECONDS:
+                told = time.monotonic()
+                self.logger.info(
+                    "%s: %d rows so far, %.0f rows/s",
+                    self.name,
+                    emitted,
+                    emitted / (told - started),
+                )
+        self.logger.info("%s: %d rows in %.1f s", self.name, emitted, time.monotonic() - started)
 
     def _room(self, emitted: int) -> int | None:
         """How many rows may still be emitted in a dry run; None for all."""
@@ -156,7 +170,7 @@ class RawStream(Stream):
                 yield Step(None, window, window.end)
             yield Step(None, None, reader.end)
         except RefusedError as error:
-            self.logger.warning("Read whole, since QBO cannot be asked in windows: %s", error)
+            self.logger.warning("%s: read whole, since windows do not work: %s", self.name, error)
             reader.abandon(self.name)
             for page in reader.read_whole(self.name):
                 yield Step(page, reader.range(self.name), None)

@@ -1,0 +1,129 @@
+"""What `make run` does: bring up what `.env` does not name, run the job, verify, report.
+
+Without POSTGRES_HOST the embedded PostgreSQL is started and stays up, so that the rows can be
+looked at. Without QB_* credentials the simulator stands in for QuickBooks Online while the job
+runs; its data and tokens are kept, so that the next run is an incremental one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+from dotenv import dotenv_values
+
+PROJECT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+SIMULATOR = PROJECT / ".simulator"
+CREDENTIALS = ("QB_CLIENT_ID", "QB_CLIENT_SECRET", "QB_REALM_ID")
+# The simulated company has a state of its own, so that a real one may follow.
+DEMO_SUFFIX = "simulator"
+
+
+def main() -> int:
+    """Run everything; return the exit code."""
+    settings = {**dotenv_values(PROJECT / ".env"), **os.environ}
+    given = [name for name in CREDENTIALS if settings.get(name)]
+    if given and len(given) < len(CREDENTIALS):
+        missing = ", ".join(name for name in CREDENTIALS if name not in given)
+        say(f"{missing}: missing in .env. Give all QB_* credentials, or none for the simulator.")
+        return 1
+    if not settings.get("POSTGRES_HOST"):
+        start_postgres()
+    if given:
+        return load_and_verify(settings)
+    start_simulator()
+    try:
+        return load_and_verify(settings, "--state-id-suffix", DEMO_SUFFIX)
+    finally:
+        run("quickbooks-simulator", "stop", "--data", str(SIMULATOR))
+
+
+def load_and_verify(settings: dict[str, str | None], *options: str) -> int:
+    """Run the job, then the verification whatever became of the job."""
+    job = os.environ.get("JOB") or "quickbooks-to-raw"
+    if not is_loaded(settings):
+        # A state from another database would leave this one with gaps.
+        options = ("--full-refresh", *options)
+    say(f"meltano run {' '.join((*options, job))}")
+    loaded = run("meltano", "run", *options, job)
+    say("Rows in QuickBooks Online against rows in raw:")
+    verified = run("tap-quickbooks-raw-verify", env=named(settings))
+    if loaded:
+        say("The load failed; its last lines say why.")
+    return loaded or verified
+
+
+def start_postgres() -> None:
+    """Start the embedded PostgreSQL and hand its address to everything that follows."""
+    if run("embedded-postgres", "start"):
+        sys.exit(1)
+    for line in output("embedded-postgres", "url", "--env").splitlines():
+        name, _, value = line.partition("=")
+        os.environ[name] = value
+
+
+def start_simulator() -> None:
+    """Start the simulator and hand its address and credentials to everything that follows."""
+    file = PROJECT / ".simulator" / "address.json"
+    if run("quickbooks-simulator", "start", "--data", str(SIMULATOR)):
+        sys.exit(1)
+    address = json.loads((SIMULATOR / "connection.json").read_text())
+    os.environ.update(
+        QB_CLIENT_ID=address["client_id"],
+        QB_CLIENT_SECRET=address["client_secret"],
+        QB_REALM_ID=address["realm_ids"][0],
+        QB_REFRESH_TOKEN=address["refresh_token"],
+        TAP_QUICKBOOKS_RAW_API_URL=address["url"],
+        TAP_QUICKBOOKS_RAW_TOKEN_URL=address["token_url"],
+    )
+
+
+def is_loaded(settings: dict[str, str | None]) -> bool:
+    """Whether the database has been loaded before; the job itself reports one out of reach."""
+    known = named(settings)
+    try:
+        with psycopg.connect(
+            host=known.get("POSTGRES_HOST"),
+            port=known.get("POSTGRES_PORT") or "5432",
+            user=known.get("POSTGRES_USER"),
+            password=known.get("POSTGRES_PASSWORD"),
+            dbname=known.get("POSTGRES_DB"),
+            connect_timeout=10,
+        ) as connection:
+            found = connection.execute("SELECT to_regclass('raw.qb_accounts') IS NOT NULL")
+            return found.fetchone() == (True,)
+    except psycopg.OperationalError:
+        return True
+
+
+def named(settings: dict[str, str | None]) -> dict[str, str]:
+    """The environment with what `.env` adds to it."""
+    return {name: value for name, value in settings.items() if value} | dict(os.environ)
+
+
+def run(command: str, *arguments: str, env: dict[str, str] | None = None) -> int:
+    """Run a command of the project and return its exit code."""
+    return subprocess.run(
+        [str(BIN / command), *arguments], cwd=PROJECT, env=env, check=False
+    ).returncode
+
+
+def output(command: str, *arguments: str) -> str:
+    """Run a command of the project and return what it prints."""
+    return subprocess.run(
+        [str(BIN / command), *arguments], cwd=PROJECT, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stderr.write(f"\n{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""Source against destination: rows in QBO beside rows in `raw`, entity by entity.
+
+The settings come from the environment, under the names that `.env` gives them: ``QB_*`` and
+``TAP_QUICKBOOKS_RAW_*`` for QBO, ``POSTGRES_*`` for the database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from tap_quickbooks_raw.company import CompanyReader, ReadingSettings, Task, base_query
+from tap_quickbooks_raw.counting import count_all
+from tap_quickbooks_raw.entities import ENTITIES, Reading
+from tap_quickbooks_raw.exceptions import QuickBooksError, SettingsError, UnavailableError
+from tap_quickbooks_raw.run import Run
+from tap_quickbooks_raw.settings import CONFIG_SCHEMA, ENVIRONMENT_NAMES, parse, problems, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_quickbooks_raw.entities import Entity
+    from tap_quickbooks_raw.settings import Settings
+
+UNAVAILABLE = "unavailable"
+
+logger = logging.getLogger("tap-quickbooks-raw.verify")
+
+
+class Verdict(NamedTuple):
+    """The comparison of one entity.
+
+    Attributes:
+        entity: The entity.
+        source: Rows in QBO; None if the company does not have the entity.
+        raw: Living rows in `raw`.
+    """
+
+    entity: Entity
+    source: int | None
+    raw: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing is missing and nothing is too much."""
+        return (self.source or 0) == self.raw
+
+    @property
+    def text(self) -> str:
+        """The verdict in a word or two."""
+        if not self.agrees:
+            difference = self.raw - (self.source or 0)
+            return f"{-difference} missing" if difference < 0 else f"{difference} too many"
+        return UNAVAILABLE if self.source is None else "ok"
+
+
+def compare(settings: Settings, connection: psycopg.Connection) -> Iterator[Verdict]:
+    """Count every entity on both sides, QBO first."""
+    run = Run(settings)
+    try:
+        counts = count_source(run)
+        for entity in ENTITIES:
+            yield Verdict(entity, counts[entity.stream], _count_raw(connection, entity, settings))
+    finally:
+        run.close()
+
+
+def count_source(run: Run) -> dict[str, int | None]:
+    """Count the objects of every entity in QBO; None where the company does not have it."""
+    start = run.settings.start
+    countable = [
+        entity for entity in ENTITIES if entity.reading not in {Reading.GET, Reading.RATES}
+    ]
+    queries = [base_query(entity).between(start, run.settings.end) for entity in countable]
+    counted = dict(zip(countable, count_all(run.client, queries), strict=True))
+    return {
+        entity.stream: _sweep(run, entity) if counted.get(entity) is None else counted[entity]
+        for entity in ENTITIES
+    }
+
+
+def _sweep(run: Run, entity: Entity) -> int | None:
+    """Count an entity that QBO does not count: by its ids."""
+    task = Task(entity, run.settings.start)
+    reading = ReadingSettings(end=run.settings.end, settle=run.settings.settle)
+    reader = CompanyReader(run.client, reading, tasks=[task], check=run.check)
+    try:
+        return len({row.id for page in reader.read_all(entity.stream) for row in page.rows})
+    except UnavailableError:
+        return None
+    finally:
+        reader.close()
+
+
+def _count_raw(connection: psycopg.Connection, entity: Entity, settings: Settings) -> int:
+    schema = os.environ.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "raw")
+    known = connection.execute(
+        "SELECT to_regclass(%s) IS NOT NULL", (f'"{schema}"."{entity.stream}"',)
+    ).fetchone()
+    if known != (True,):
+        return 0
+    statement = sql.SQL(
+        "SELECT count(*) FROM {} WHERE realm_id = %s AND deleted_at_utc IS NULL"
+        " AND (last_updated_utc IS NULL OR last_updated_utc >= %s)"
+        " AND (last_updated_utc IS NULL OR %s::timestamptz IS NULL OR last_updated_utc < %s)"
+    ).format(sql.Identifier(schema, entity.stream))
+    row = connection.execute(
+        statement, (settings.realm_id, settings.start, settings.end, settings.end)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Read the tap's settings from environment variables.
+
+    Raises:
+        SettingsError: One is missing or wrong.
+    """
+    config: dict[str, object] = {}
+    for name, entry in CONFIG_SCHEMA["properties"].items():
+        text = environment.get(f"TAP_QUICKBOOKS_RAW_{name.upper()}") or environment.get(
+            ENVIRONMENT_NAMES.get(name, ""), ""
+        )
+        is_number = entry["type"] == "integer" and text.isdigit()
+        config[name] = int(text) if is_number else text
+    resolved = resolve(config)
+    errors = problems(resolved)
+    if errors:
+        raise SettingsError("; ".join(errors))
+    return parse(resolved)
+
+
+def connect(environment: Mapping[str, str]) -> psycopg.Connection:
+    """Open the database that the POSTGRES_* variables name, in UTC.
+
+    Raises:
+        SettingsError: It cannot be reached.
+    """
+    host = environment.get("POSTGRES_HOST") or "localhost"
+    port = environment.get("POSTGRES_PORT") or "5432"
+    try:
+        return psycopg.connect(
+            host=host,
+            port=port,
+            user=environment.get("POSTGRES_USER") or "postgres",
+            password=environment.get("POSTGRES_PASSWORD") or None,
+            dbname=environment.get("POSTGRES_DB") or "postgres",
+            sslmode=environment.get("POSTGRES_SSLMODE") or "prefer",
+            options="-c TimeZone=UTC",
+            autocommit=True,
+            connect_timeout=10,
+        )
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise SettingsError(
+            f"POSTGRES_HOST: the database at {host}:{port} cannot be used ({reason}); "
+            "check the POSTGRES_* settings"
+        ) from None
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """Lay out the verdicts for reading."""
+    lines = [f"{'entity':<22}{'rows in QBO':>12}{'rows in raw':>12}  verdict"]
+    for verdict in verdicts:
+        source = "-" if verdict.source is None else f"{verdict.source:,}"
+        lines.append(f"{verdict.entity.name:<22}{source:>12}{verdict.raw:>12,}  {verdict.text}")
+    total = sum(verdict.source or 0 for verdict in verdicts)
+    agree = sum(verdict.agrees for verdict in verdicts)
+    lines.append(
+        f"{'total':<22}{total:>12,}{sum(verdict.raw for verdict in verdicts):>12,}"
+        f"  {agree} of {len(verdicts)} agree"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Compare, print the table, exit 0 only if every entity agrees."""
+    parser = argparse.ArgumentParser(
+        prog="tap-quickbooks-raw-verify",
+        description="Compare the rows in QuickBooks Online with the rows in PostgreSQL's raw "
+        "schema, entity by entity. Settings come from the environment: QB_CLIENT_ID, "
+        "QB_CLIENT_SECRET, QB_REALM_ID, QB_REFRESH_TOKEN, POSTGRES_HOST, POSTGRES_PORT, "
+        "POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB, and TAP_QUICKBOOKS_RAW_<SETTING> for "
+        "every other setting of the tap. In a Meltano project: meltano invoke quickbooks-verify.",
+        epilog="Exit code 0: every entity agrees. 1: something is missing or too much, or the "
+        "comparison could not be made.",
+    )
+    parser.parse_args()
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        settings = settings_from(os.environ)
+        with connect(os.environ) as connection:
+            verdicts = list(compare(settings, connection))
+    except QuickBooksError as error:
+        logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
+        sys.exit(1)
+    sys.stdout.write(f"{table(verdicts)}\n")
+    if not all(verdict.agrees for verdict in verdicts):
+        logger.error(
+            "Not everything agrees: run the job again (what changed during the run is read then); "
+            "if it stays, run it with --full-refresh"
+        )
+        sys.exit(1)
