@@ -1,0 +1,1 @@
+"""The made-up books of a company: every row from (seed, entity, slot)."""
