@@ -69,7 +69,6 @@ def start_postgres() -> None:
 
 def start_simulator() -> None:
     """Start the simulator and hand its address and credentials to everything that follows."""
-    file = PROJECT / ".simulator" / "address.json"
     if run("quickbooks-simulator", "start", "--data", str(SIMULATOR)):
         sys.exit(1)
     address = json.loads((SIMULATOR / "connection.json").read_text())

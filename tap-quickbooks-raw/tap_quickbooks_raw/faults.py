@@ -66,6 +66,7 @@ BY_CODE: dict[str, Passing | type[QuickBooksError]] = {
     "4000": RefusedError,
     "4001": RefusedError,
     "4002": RefusedError,
+    "5020": EntityError,
     "5030": UnavailableError,
     "6002": Passing.SERVER,
     "6190": CompanyError,

@@ -10,14 +10,14 @@ window only ever become fewer. From this everything follows:
   window in its newer version, or was deleted.
 * Tied objects may come in any order, and in another one at the next request. Asking for
   ``>=`` returns every tie again; those already emitted are left out by id.
-* A page filled by one second alone is read by offsets inside that second, sorted by Id, until
-  a pass is proven: COUNT before = COUNT after = ids found means that none left meanwhile, and
-  so none was shifted out of sight. Where QBO does not count, two passes have to find the same.
+* A page filled by one second alone: that second is read by offsets, until a pass is proven
+  complete (see `passes`).
 * The end is not the first short page, since QBO has sent short pages that were not the last.
   It is one of: as many distinct objects as COUNT promised before the first page (they are a
   subset of what was counted, so equal numbers mean equal sets); an empty page for ``>= the last
   stamp``; or an empty page behind the known ties followed by a page that shows all of these
-  still there (so at the moment of the empty page there were no others).
+  still there (so at the moment of the empty page there were no others). Nor is what stands
+  behind them taken before that page has shown that the offset was right.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.entities import Reading
-from tap_quickbooks_raw.exceptions import EntityError, RefusedError
+from tap_quickbooks_raw.exceptions import RefusedError
+from tap_quickbooks_raw.passes import PASSES, Passes, restless
 from tap_quickbooks_raw.query import UPDATED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from datetime import datetime
 
     from tap_quickbooks_raw.pages import Page, Row, Source
@@ -38,12 +39,10 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.windows import Window
 
 SECOND = timedelta(seconds=1)
-# What is still not proven after so many passes changes faster than it can be read.
-PASSES = 20
 
 
 class UnsortedError(RefusedError):
-    """The pages do not follow LastUpdatedTime; the entity has to be read whole."""
+    """The pages do not follow LastUpdatedTime or are not all; the entity has to be read whole."""
 
 
 class Fetched(NamedTuple):
@@ -86,7 +85,7 @@ class WindowReader:
         """Yield the pages, without rows that were yielded before.
 
         Raises:
-            UnsortedError: The stamps are not exact or the answers not in their order.
+            UnsortedError: The stamps are not exact, the answers not in their order or not all.
             EntityError: QBO failed for good, or the window does not come to rest.
         """
         if self._expected == 0:
@@ -96,10 +95,10 @@ class WindowReader:
             asked, fresh = self._fetch()
             if fresh.rows:
                 yield fresh
-            if not asked.rows:
+            if not asked.rows or self._complete():
                 ended = True
             elif len(asked.rows) < self._size:
-                ended = self._complete() or (yield from self._confirm_end())
+                ended = yield from self._confirm_end()
             elif self._is_crowded(asked):
                 yield from self._read_second()
             elif not fresh.rows:
@@ -117,11 +116,14 @@ class WindowReader:
             return
         left = self._source.count(self._query.between(*self._window))
         if left is not None and left > self._found:
-            raise EntityError(f"QBO counts {left} objects but sends {self._found}; run again")
+            raise UnsortedError(f"QBO counts {left} objects but sends {self._found}")
 
-    def _fetch(self, *, position: int = 1) -> Fetched:
+    def _ask(self, *, position: int = 1) -> Page:
         query = self._query.between(self._low, self._window.end).sorted_by(UPDATED)
-        page = self._source.fetch(query, position=position, size=self._size)
+        return self._source.fetch(query, position=position, size=self._size)
+
+    def _fetch(self) -> Fetched:
+        page = self._ask()
         return Fetched(page, self._page_of(page, self._take(page.rows)))
 
     def _page_of(self, page: Page, rows: list[Row]) -> Page:
@@ -131,6 +133,7 @@ class WindowReader:
     def _take(self, rows: list[Row]) -> list[Row]:
         """Pick the rows not seen before and move on to the last stamp."""
         fresh: list[Row] = []
+        told: set[str] = set()
         asked = self._low
         for row in rows:
             if row.stamp is None or not row.stamp.exact:
@@ -138,9 +141,10 @@ class WindowReader:
             second = row.stamp.moment.replace(microsecond=0)
             if second < self._low:
                 # A row sent twice does no harm; one out of order would be lost.
-                if second < asked or row in fresh:
+                if second < asked or row.id in told:
                     continue
                 raise UnsortedError("the answer is not in the order of LastUpdatedTime")
+            told.add(row.id)
             if second >= self._window.end:
                 break
             if second > self._low:
@@ -161,24 +165,29 @@ class WindowReader:
         """Prove that nothing follows; return whether it was proven."""
         known = set(self._seen)
         for _ in range(PASSES):
-            behind, fresh = self._fetch(position=len(known) + 1)
-            if fresh.rows:
-                yield fresh
-                if self._is_crowded(behind):
-                    yield from self._read_second()
-                return False
-            if behind.rows:
-                known |= {row.id for row in behind.rows}
-                continue
+            behind = self._ask(position=len(known) + 1)
             again, fresh = self._fetch()
             if fresh.rows:
                 yield fresh
                 return False
             present = {row.id for row in again.rows}
-            if known <= present:
+            if not present:
                 return True
-            known = present
-        raise _restless()
+            if not known <= present:
+                known = present
+                continue
+            # All are still there, so the offset was right: it stepped over these ties alone.
+            if not behind.rows:
+                return True
+            if self._is_crowded(behind):
+                yield from self._read_second()
+                return False
+            rows = self._take(behind.rows)
+            if not rows:
+                raise UnsortedError("the answer does not keep to the window asked for")
+            yield self._page_of(behind, rows)
+            return False
+        raise restless()
 
     def _read_second(self) -> Iterator[Page]:
         """Read all objects of one second by offsets, until a pass is proven."""
@@ -188,86 +197,6 @@ class WindowReader:
             yield self._page_of(page, page.rows)
         self._low += SECOND
         self._seen = set()
-
-
-class Passes:
-    """Reads a set of objects by offsets, again and again until a pass is proven complete.
-
-    A pass is sorted by Id, which no two objects share, so that only an object that leaves can
-    shift others out of sight, and one that left is missing in the next pass: two passes that
-    find the same ids have missed none. A pass of one answer that holds as many as were counted
-    before is enough. So is, in a set that nothing can enter, that COUNT before, COUNT after and
-    the ids found agree.
-
-    Args:
-        source: Fetches the pages.
-        query: What is asked for.
-        size: Rows per page.
-        take: Picks those rows of a page that are to be emitted.
-        closed: Whether nothing can enter the set.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        query: Query,
-        *,
-        size: int,
-        take: Callable[[list[Row]], list[Row]],
-        closed: bool,
-    ) -> None:
-        self._source = source
-        self._query = query
-        self._size = size
-        self._take = take
-        self._closed = closed
-        self._order = "Id"
-        self._ids: set[str] = set()
-        self._answers = 0
-
-    def pages(self) -> Iterator[Page]:
-        """Yield pages with what `take` picked."""
-        count = self._source.count(self._query)
-        previous: set[str] | None = None
-        for _ in range(PASSES):
-            yield from self._one_pass(count)
-            if self._answers == 1 and count == len(self._ids):
-                return
-            before, count = count, self._source.count(self._query) if self._closed else None
-            if count is not None and before == count:
-                if count == len(self._ids):
-                    return
-                continue  # None has left, but ties came in another order: find the others.
-            if previous == self._ids:
-                return
-            previous, self._ids = self._ids, set()
-        raise _restless()
-
-    def _one_pass(self, count: int | None) -> Iterator[Page]:
-        self._answers = 0
-        position = 1
-        while True:
-            page = self._fetch(position)
-            if not page.rows:
-                return
-            self._answers += 1
-            position += len(page.rows)
-            self._ids |= {row.id for row in page.rows}
-            rows = self._take(page.rows)
-            if rows:
-                yield page._replace(rows=rows)
-            if len(self._ids) == count:
-                return
-
-    def _fetch(self, position: int) -> Page:
-        query = self._query.sorted_by(self._order) if self._order else self._query
-        try:
-            return self._source.fetch(query, position=position, size=self._size)
-        except RefusedError:
-            if not self._order or position > 1:
-                raise
-            self._order = ""
-            return self._fetch(position)
 
 
 def read_whole(source: Source, query: Query, *, size: int, keep: Window) -> Iterator[Page]:
@@ -299,10 +228,3 @@ def read_whole(source: Source, query: Query, *, size: int, keep: Window) -> Iter
     passes = Passes(source, query, size=size, take=take, closed=False)
     for number, page in enumerate(passes.pages(), start=1):
         yield page._replace(number=number)
-
-
-def _restless() -> EntityError:
-    return EntityError(
-        f"the objects change faster than they can be read ({PASSES} passes); "
-        "run again at a quieter time"
-    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
+import os
 import sys
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
 
     from tap_quickbooks_raw.company import CompanyReader
+
+LIST_STREAMS = "`meltano select tap-quickbooks-raw --list --all` shows all"
 
 
 class TapQuickBooksRaw(Tap):
@@ -174,18 +179,24 @@ class TapQuickBooksRaw(Tap):
         sys.exit(exit_code)
 
     def check_selection(self) -> None:
-        """Refuse a catalog that asks for what does not exist, or for nothing."""
-        unknown = sorted(set(self.input_catalog or {}) - set(BY_STREAM))
+        """Refuse a selection that asks for what does not exist, or for nothing.
+
+        Meltano passes over a pattern in `select` that matches no stream without a word, but
+        tells its plugins the patterns.
+        """
+        patterns = msgspec.json.decode(os.environ.get("MELTANO_EXTRACT__SELECT") or "[]")
+        asked = {pattern.lstrip("!").partition(".")[0] for pattern in patterns}
+        asked.update(self.input_catalog or ())
+        unknown = sorted(name for name in asked if not fnmatch.filter(BY_STREAM, name))
         if unknown:
+            near = difflib.get_close_matches(unknown[0], BY_STREAM, n=1)
             raise SettingsError(
-                f"select: there is no stream {', '.join(unknown)}; "
-                "`meltano select tap-quickbooks-raw --list --all` shows all"
+                f"select: there is no stream {', '.join(unknown)}"
+                + (f" (did you mean {near[0]}?)" if near else "")
+                + f"; {LIST_STREAMS}"
             )
         if not any(stream.selected for stream in self.streams.values()):
-            raise SettingsError(
-                "select: no stream is selected; "
-                "`meltano select tap-quickbooks-raw --list --all` shows all"
-            )
+            raise SettingsError(f"select: no stream is selected; {LIST_STREAMS}")
 
 
 def _check_bookmark(stream: str, bookmark: object, realm_id: str | None) -> None:

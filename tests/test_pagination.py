@@ -1,0 +1,475 @@
+"""Paging yields every object of a window once, whatever happens between two requests."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tap_quickbooks_raw.answers import mend
+from tap_quickbooks_raw.entities import BY_STREAM, Entity
+from tap_quickbooks_raw.exceptions import EntityError, RefusedError
+from tap_quickbooks_raw.pages import Page, Row, Source, Stamp, parse_stamp
+from tap_quickbooks_raw.pagination import UnsortedError, WindowReader, read_whole
+from tap_quickbooks_raw.query import Query
+from tap_quickbooks_raw.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from quickbooks_simulator.server import RunningSimulator
+    from tap_quickbooks_raw.client import QuickBooksClient
+
+    Connect = Callable[..., QuickBooksClient]
+
+INVOICE = BY_STREAM["qb_invoices"]
+START = datetime(2024, 1, 1, tzinfo=UTC)
+END = START + timedelta(seconds=100)
+WINDOW = Window(START, END)
+SIZES = (1, 2, 7, 50)
+BOUNDS = re.compile(r"(>=|<) '(\S+)Z'")
+
+
+class Edit(NamedTuple):
+    """What another user does to the n-th object (counted round)."""
+
+    deed: str
+    row: int = 0
+
+
+class Trouble(NamedTuple):
+    """What is wrong with one answer: rows kept, one row more, the last or first row twice."""
+
+    keep: int | None = None
+    extra: bool = False
+    twice: str = ""
+
+
+@dataclass
+class Books:
+    """A small QBO in memory, in which other people work before any request.
+
+    `script` holds the edits before each request, `troubles` what is wrong with each page.
+    """
+
+    seconds: dict[str, int]
+    entity: Entity = INVOICE
+    script: Sequence[Sequence[Edit]] = ()
+    troubles: Sequence[Trouble] = ()
+    seed: int = 0
+    counts: bool = True
+    sorted_ids: str = "number"
+    stamp: Callable[[datetime], Stamp] = lambda moment: Stamp(moment, exact=True)
+    now: int = 1_000
+    requests: list[str] = field(default_factory=list)
+    fetched: int = 0
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.seed)
+        self._last = len(self.seconds)
+
+    def _work(self) -> None:
+        """Let the others do what they do before this request."""
+        turn = len(self.requests)
+        for deed, number in self.script[turn] if turn < len(self.script) else ():
+            self.now += 1
+            ids = sorted(self.seconds, key=int)
+            if deed == "insert":
+                self._last += 1
+                self.seconds[str(self._last)] = self.now
+            elif ids and deed == "delete":
+                del self.seconds[ids[number % len(ids)]]
+            elif ids:
+                self.seconds[ids[number % len(ids)]] = self.now
+
+    def row(self, id: str) -> Row:
+        """An object as it is now."""
+        moment = START + timedelta(seconds=self.seconds[id])
+        payload = json.dumps({"Id": id, "at": self.seconds[id]}).encode()
+        return Row(id, self.stamp(moment), msgspec.Raw(payload))
+
+    def unchanged(self) -> set[tuple[str, int]]:
+        """What has to have been read when all is done."""
+        return {(key, second) for key, second in self.seconds.items() if 0 <= second < 100}
+
+    def _matching(self, query: Query) -> list[str]:
+        bounds = dict(BOUNDS.findall(" ".join(query.conditions)))
+        moments = {
+            operator: (datetime.fromisoformat(text + "+00:00") - START).total_seconds()
+            for operator, text in bounds.items()
+        }
+        low, high = moments.get(">=", -1e9), moments.get("<", 1e9)
+        ids = [key for key, second in self.seconds.items() if low <= second < high]
+        self._dice.shuffle(ids)
+        match query.order_by:
+            case "Id" if not self.sorted_ids:
+                self.requests.append("refused")
+                raise RefusedError("property 'Id' is not sortable")
+            case "Id":
+                ids.sort(key=int if self.sorted_ids == "number" else str)
+            case "":
+                ids.sort(key=int, reverse=True)
+            case _:
+                ids.sort(key=self.seconds.__getitem__)
+        return ids
+
+    def fetch(self, query: Query, *, position: int, size: int) -> Page:
+        """Answer a page."""
+        self._work()
+        ids = self._matching(query)
+        self.requests.append(query.page(position=position, rows=size))
+        trouble = self.troubles[self.fetched] if self.fetched < len(self.troubles) else Trouble()
+        self.fetched += 1
+        ids = ids[position - 1 : position - 1 + size + trouble.extra]
+        if ids and trouble.keep is not None:
+            ids = ids[: max(1, trouble.keep)]
+        if ids and trouble.twice:
+            ids.append(ids[-1] if trouble.twice == "last" else ids[0])
+        return Page([self.row(key) for key in ids], datetime.now(UTC), "query", "", size)
+
+    def count(self, query: Query) -> int | None:
+        """Answer a COUNT, where this entity can be counted."""
+        self._work()
+        number = len(self._matching(query.sorted_by("x"))) if self.counts else None
+        self.requests.append(query.count())
+        return number
+
+
+def read_window(books: Books, size: int, expected: int | None = None) -> list[Page]:
+    reader = WindowReader(books, Query("Invoice"), window=WINDOW, size=size, expected=expected)
+    return list(reader.pages())
+
+
+def read_books(books: Books, size: int) -> list[Page]:
+    return list(read_whole(books, Query("Invoice"), size=size, keep=WINDOW))
+
+
+def emitted(pages: Iterable[Page]) -> list[tuple[str, int]]:
+    return [
+        (content["Id"], content["at"])
+        for page in pages
+        for content in (msgspec.json.decode(row.payload) for row in page.rows)
+    ]
+
+
+def laid_out(*ties: int) -> dict[str, int]:
+    """Objects in seconds: `laid_out(3, 1)` has three in the first and one in the next."""
+    seconds = [second for second, number in enumerate(ties) for _ in range(number)]
+    return {str(number): second for number, second in enumerate(seconds, start=1)}
+
+
+LAYOUTS: dict[str, Callable[[int], tuple[int, ...]]] = {
+    "none": lambda _: (),
+    "one": lambda _: (1,),
+    "exactly-a-page-of-seconds": lambda size: (1,) * size,
+    "a-page-and-one": lambda size: (1,) * (size + 1),
+    "two-pages": lambda size: (1,) * (2 * size),
+    "exactly-a-page-tied": lambda size: (size,),
+    "a-page-and-one-tied": lambda size: (size + 1,),
+    "three-pages-tied": lambda size: (3 * size,),
+    "tie-cut-by-the-page": lambda size: (1, size, 1),
+    "full-ties-in-a-row": lambda size: (size, size, size),
+    "large-tie-in-the-middle": lambda size: (1, 1, 2 * size + 1, 1, 1),
+    "large-tie-at-the-end": lambda size: (1, 1, 2 * size + 1),
+}
+
+edits = st.builds(Edit, st.sampled_from(("update", "delete", "insert")), st.integers(0, 40))
+scripts = st.lists(st.lists(edits, max_size=3), max_size=14)
+troubles = st.builds(
+    Trouble,
+    keep=st.none() | st.integers(1, 3),
+    extra=st.booleans(),
+    twice=st.sampled_from(("", "", "last", "first")),
+)
+seconds = st.lists(st.sampled_from((0, 1, 1, 1, 1, 2, 3, 3, 3, 50, 99)), max_size=25).map(
+    lambda values: {str(number): second for number, second in enumerate(values, start=1)}
+)
+sizes = st.sampled_from(SIZES)
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_a_quiet_window_is_read_once_and_whole(
+    layout: Callable[[int], tuple[int, ...]], size: int, *, counted: bool
+) -> None:
+    books = Books(laid_out(*layout(size)), counts=counted)
+
+    pages = read_window(books, size, len(books.seconds) if counted else None)
+
+    assert sorted(books.unchanged()) == sorted(emitted(pages))
+    assert list(range(1, len(pages) + 1)) == sorted(page.number for page in pages)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    seconds=seconds,
+    script=scripts,
+    troubles=st.lists(troubles, max_size=8),
+    size=sizes,
+    counted=st.sampled_from(("no", "exactly", "with later ones")),
+    counts=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_a_window_is_read_exactly_while_people_work(  # noqa: PLR0913
+    seconds: dict[str, int],
+    script: list[list[Edit]],
+    troubles: list[Trouble],
+    size: int,
+    counted: str,
+    *,
+    counts: bool,
+    seed: int,
+) -> None:
+    """What stays is yielded as it is, each version once, in ascending time."""
+    before = set(seconds.items())
+    books = Books(dict(seconds), script=script, troubles=troubles, seed=seed, counts=counts)
+    expected = {"no": None, "exactly": len(seconds), "with later ones": len(seconds) + 2}[counted]
+
+    rows = emitted(read_window(books, size, expected))
+
+    assert set() == books.unchanged() - set(rows)
+    assert len(rows) == len(set(rows))
+    assert set() == set(rows) - before
+    assert all(earlier <= later for (_, earlier), (_, later) in pairwise(rows))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seconds=seconds,
+    script=scripts,
+    troubles=st.lists(troubles, max_size=8),
+    size=sizes,
+    counts=st.booleans(),
+    sorted_ids=st.sampled_from(("number", "text", "")),
+    seed=st.integers(0, 99),
+)
+def test_an_entity_is_read_whole_while_people_work(  # noqa: PLR0913
+    seconds: dict[str, int],
+    script: list[list[Edit]],
+    troubles: list[Trouble],
+    size: int,
+    *,
+    counts: bool,
+    sorted_ids: str,
+    seed: int,
+) -> None:
+    books = Books(
+        dict(seconds),
+        script=script,
+        troubles=troubles,
+        seed=seed,
+        counts=counts,
+        sorted_ids=sorted_ids,
+    )
+
+    rows = emitted(read_books(books, size))
+
+    assert set() == books.unchanged() - set(rows)
+    assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize("number", [0, 1, 49, 50, 51, 99, 100, 500])
+def test_a_quiet_window_of_single_seconds_costs_a_call_per_page(number: int) -> None:
+    """With COUNT known. Each page shows the last second of the page before again."""
+    size = 50
+    books = Books({str(n): n for n in range(1, number + 1)})
+    reader = WindowReader(
+        books,
+        Query("Invoice"),
+        window=Window(START, START + timedelta(days=1)),
+        size=size,
+        expected=number,
+    )
+
+    assert number == len(emitted(reader.pages()))
+    assert (ceil((number - 1) / (size - 1)) if number > 1 else number) == len(books.requests)
+
+
+def test_exactly_a_page_in_one_second_costs_one_call() -> None:
+    books = Books(laid_out(50))
+
+    assert len(emitted(read_window(books, 50, 50))) == 50
+    assert len(books.requests) == 1
+
+
+def test_a_large_second_costs_its_pages_a_count_and_the_page_that_found_it() -> None:
+    books = Books(laid_out(500))
+
+    assert len(emitted(read_window(books, 50, 500))) == 500
+    assert len(books.requests) == 10 + 2
+
+
+def test_an_empty_window_costs_nothing_where_it_was_counted() -> None:
+    books = Books({})
+
+    assert read_window(books, 50, 0) == []
+    assert books.requests == []
+
+
+def test_the_one_object_of_a_company_costs_one_call() -> None:
+    books = Books(laid_out(1), entity=BY_STREAM["qb_company_info"])
+
+    assert len(emitted(read_window(books, 1))) == 1
+    assert len(books.requests) == 1
+
+
+def test_a_short_page_and_a_deletion_do_not_hide_what_follows() -> None:
+    """The offset behind the known ties is only right while all of them are there."""
+    books = Books(
+        laid_out(2, 1, 1),
+        script=[[], [Edit("delete", 0)]],
+        troubles=[Trouble(keep=2)],
+        counts=False,
+    )
+
+    assert {("3", 1), ("4", 2)} <= set(emitted(read_window(books, 7)))
+
+
+def test_an_insert_after_the_count_does_not_hide_an_object_of_a_whole_reading() -> None:
+    """As many objects as were counted are not the ones that were counted."""
+    books = Books(laid_out(*(1,) * 9), script=[[], [Edit("insert")]], sorted_ids="text")
+
+    assert books.unchanged() <= set(emitted(read_books(books, 9)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [({"1": 1, "2": 5, "3": 9}, None), ({"1": 9, "2": 5, "3": 7, "4": 1}, 4)],
+    ids=["shown-by-the-page", "shown-by-the-count"],
+)
+def test_a_server_that_ignores_the_order_is_found_out(
+    seconds: dict[str, int], expected: int | None
+) -> None:
+    books = Books(seconds)
+    fetch = books.fetch
+    books.fetch = lambda query, **place: fetch(query.sorted_by(""), **place)  # type: ignore[method-assign]
+
+    with pytest.raises(UnsortedError):
+        read_window(books, 2, expected)
+
+
+def test_fewer_objects_than_counted_are_not_believed() -> None:
+    """The bookmark has passed them, so only reading the whole entity gets them."""
+    books = Books(laid_out(3))
+    fetch = books.fetch
+
+    def without_the_second(query: Query, **place: int) -> Page:
+        page = fetch(query, **place)
+        return page._replace(rows=[row for row in page.rows if row.id != "2"])
+
+    books.fetch = without_the_second  # type: ignore[method-assign]
+
+    with pytest.raises(RefusedError, match=r"counts 3 .* sends 2"):
+        read_window(books, 50, 3)
+
+
+def test_a_server_that_ignores_the_lower_bound_is_found_out() -> None:
+    books = Books(laid_out(1, 1, 1, 1))
+    fetch = books.fetch
+    unbound = Query("Invoice").between(START, END).sorted_by("MetaData.LastUpdatedTime")
+    books.fetch = lambda _, **place: fetch(unbound, **place)  # type: ignore[method-assign]
+
+    with pytest.raises(UnsortedError):
+        read_window(books, 2)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [lambda moment: Stamp(moment, exact=False), lambda _: None],
+    ids=["bare-date", "no-stamp"],
+)
+def test_objects_without_an_exact_stamp_cannot_be_read_in_windows(
+    stamp: Callable[[datetime], Stamp],
+) -> None:
+    with pytest.raises(UnsortedError):
+        read_window(Books(laid_out(1), stamp=stamp), 50, 1)
+
+
+def test_objects_without_an_exact_stamp_are_kept_by_a_whole_reading() -> None:
+    books = Books({"1": -9, "2": 5, "3": 200}, stamp=lambda moment: Stamp(moment, exact=False))
+
+    assert {("1", -9), ("2", 5), ("3", 200)} == set(emitted(read_books(books, 2)))
+
+
+def test_fractions_of_a_second_stay_in_their_second() -> None:
+    """Sorting inside a second does not matter; the bound is asked for in whole seconds."""
+    half = timedelta(milliseconds=500)
+    books = Books(laid_out(2, 2, 1), stamp=lambda moment: Stamp(moment + half, exact=True))
+
+    rows = emitted(read_window(books, 2, 5))
+
+    assert sorted(books.unchanged()) == sorted(rows)
+
+
+def test_a_count_that_never_agrees_ends_with_two_equal_passes() -> None:
+    """COUNT may count what is not sent; the objects are there all the same."""
+    books = Books(laid_out(5))
+    books.count = lambda _: 9  # type: ignore[method-assign]
+
+    assert len(emitted(read_books(books, 2))) == 5
+    assert len(emitted(read_window(books, 2))) == 5
+
+
+def test_what_never_comes_to_rest_is_an_error_and_no_loop() -> None:
+    books = Books(laid_out(2_000))
+    books.script = [[Edit("delete", 0)]] * 10_000
+
+    with pytest.raises(EntityError, match="run again at a quieter time"):
+        read_window(books, 50)
+
+
+@pytest.mark.parametrize("size", [7, 50])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_window_of_the_simulator_is_read_exactly_while_people_work(
+    own_simulator: Callable[..., RunningSimulator], connect: Connect, *, size: int, seed: int
+) -> None:
+    simulator = own_simulator(counts={"Invoice": 150}, shuffle_ties=True)
+    realm = simulator.realm_ids[0]
+    ids = [json.loads(row)["Id"] for row in simulator.rows(realm, "Invoice")]
+    dice = random.Random(seed)
+    tied = dice.sample(ids, 70)
+    simulator.edit(realm, [{"op": "touch", "entity": "Invoice", "ids": tied, "at": "2024-05-05"}])
+    deeds = ("update", "delete", "create", "touch")
+    simulator.add_rules(
+        {
+            "match": {"entity": "Invoice", "operation": operation, "nth": number},
+            "before": [
+                {"op": deed, "entity": "Invoice", "random": 2} for deed in dice.sample(deeds, 2)
+            ],
+            "do": dice.choice([None, {"short_page": 3}, {"limit_plus_one": True}]),
+        }
+        for operation in ("query", "count")
+        for number in range(1, 12)
+    )
+    source = Source(connect(simulator), INVOICE)
+    window = Window(
+        datetime(2000, 1, 1, tzinfo=UTC),
+        datetime.fromtimestamp(int(simulator.now()) - 30, UTC),
+    )
+    query = Query("Invoice")
+    reader = partial(WindowReader, source, query, window=window, size=size)
+
+    pages = list(reader(expected=source.count(query.between(*window))).pages())
+
+    got = [bytes(row.payload) for page in pages for row in page.rows]
+    assert len(got) == len(set(got))
+    kept = {mend(row) for row in simulator.rows(realm, "Invoice") if _lies_in(window, row)}
+    assert set() == kept - set(got)
+    stamps = [row.stamp.moment for page in pages for row in page.rows if row.stamp]
+    assert sorted(stamps) == stamps
+
+
+def _lies_in(window: Window, row: bytes) -> bool:
+    stamp = parse_stamp(json.loads(row)["MetaData"]["LastUpdatedTime"])
+    return stamp is not None and window.start <= stamp.moment < window.end
