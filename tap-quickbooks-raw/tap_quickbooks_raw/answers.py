@@ -92,7 +92,10 @@ def decode(body: bytes, content_type: str = "") -> Envelope:
     Raises:
         msgspec.DecodeError: The body is cut short, no JSON, or of another shape.
     """
-    return _decoder.decode(mend(body, content_type))
+    try:
+        return _decoder.decode(mend(body, content_type))
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deeply") from None
 
 
 def mend(body: bytes, content_type: str = "") -> bytes:
@@ -131,6 +134,6 @@ def _utf8(body: bytes, content_type: str) -> bytes:
         charset = declared.group(1) if declared else DEFAULT_CHARSET
         try:
             return body.decode(charset, errors="replace").encode()
-        except LookupError:
+        except (LookupError, UnicodeError):
             return body.decode(errors="replace").encode()
     return body

@@ -17,7 +17,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from tap_quickbooks_raw.exceptions import CompanyError, ReconnectError, SettingsError
+from tap_quickbooks_raw.exceptions import (
+    CompanyError,
+    QuickBooksError,
+    ReconnectError,
+    SettingsError,
+)
 from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.tokens import TokenStore
 
 # An access token lives for 3600 s; a page takes at most 120 s.
+LIFETIME_SECONDS = 3600.0
 EARLY_SECONDS = 180
 TIMEOUT_SECONDS = (10, 60)
 
@@ -57,9 +63,11 @@ class Credentials(NamedTuple):
 
 
 class _Answer(msgspec.Struct):
-    access_token: str
-    expires_in: float = 3600.0
-    refresh_token: str = ""
+    """What a refresh gave; whatever else is odd, a new refresh token must not be lost."""
+
+    access_token: str | None = None
+    expires_in: float | None = None
+    refresh_token: str | None = None
 
 
 class _Refusal(msgspec.Struct):
@@ -91,6 +99,7 @@ class Authenticator:
         self._now = now
         self._mutex = threading.Lock()
         self._token: Token | None = None
+        self._failure: QuickBooksError | None = None
 
     def bearer(self, rejected: str = "") -> str:
         """Return an access token, refreshed where needed.
@@ -108,8 +117,7 @@ class Authenticator:
                 with self._store.lock(self._key):
                     token = self._current()
                     if not self._usable(token, rejected):
-                        token = self._refresh(token)
-                        self._store.save(self._key, token)
+                        token = self._renew(token)
                 self._token = token
             return self._token.access_token
 
@@ -141,6 +149,20 @@ class Authenticator:
     def _is_new(configured: str, stored: Token) -> bool:
         return configured != stored.refresh_token and fingerprint(configured) != stored.seed
 
+    def _renew(self, token: Token) -> Token:
+        """Refresh and save, but never again after a failure: other threads wait for the same."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            renewed = self._refresh(token)
+            self._store.save(self._key, renewed)
+            if not renewed.access_token:
+                raise self._no_token()
+        except QuickBooksError as error:
+            self._failure = error
+            raise
+        return renewed
+
     def _refresh(self, token: Token) -> Token:
         started = self._now()
         with requests.Session() as session:
@@ -153,6 +175,7 @@ class Authenticator:
                     auth=(self._credentials.client_id, self._credentials.client_secret),
                     headers={"Accept": "application/json"},
                     timeout=TIMEOUT_SECONDS,
+                    allow_redirects=False,
                 )
             except requests.RequestException as error:
                 raise CompanyError(
@@ -162,19 +185,24 @@ class Authenticator:
         if response.status_code != requests.codes.ok:
             raise self._refused(response)
         try:
-            answer = msgspec.json.decode(response.content, type=_Answer)
+            answer = msgspec.json.decode(response.content, type=_Answer, strict=False)
         except msgspec.DecodeError:
-            raise CompanyError(
-                f"The token endpoint {self._token_url} sent an answer that is no token; "
-                "check token_url, then run again"
-            ) from None
+            answer = _Answer()
+        if not (answer.access_token or answer.refresh_token):
+            raise self._no_token()
         logger.info("Refreshed the access token of company (realm) %s", self._key.realm_id)
         return Token(
             refresh_token=answer.refresh_token or token.refresh_token,
-            access_token=answer.access_token,
-            expires_at=started + answer.expires_in,
+            access_token=answer.access_token or "",
+            expires_at=started + (answer.expires_in or LIFETIME_SECONDS),
             refreshed_at=started,
             seed=token.seed,
+        )
+
+    def _no_token(self) -> CompanyError:
+        return CompanyError(
+            f"The token endpoint {self._token_url} sent an answer that is no token; "
+            "check token_url, then run again"
         )
 
     def _refused(self, response: requests.Response) -> CompanyError:

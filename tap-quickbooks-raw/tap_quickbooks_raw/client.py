@@ -142,6 +142,7 @@ class QuickBooksClient:
         self._budget = budget or Budget()
         self._timeout = timeout
         self._local = threading.local()
+        self._counting = threading.Lock()
         self._halted = threading.Event()
         self._reason: QuickBooksError | None = None
 
@@ -190,6 +191,7 @@ class QuickBooksClient:
         rejected = ""
         while True:
             attempt += 1
+            self._check()
             bearer = self._bearer(rejected)
             outcome = self._attempt(method, path, bearer, params=query, json=json)
             if isinstance(outcome, Answer):
@@ -200,8 +202,10 @@ class QuickBooksClient:
                 rejected = bearer
                 attempt -= 1
                 continue
-            if attempt >= attempts:
-                if outcome.trouble is Passing.THROTTLED:
+            throttled = outcome.trouble is Passing.THROTTLED
+            # Being too fast is nothing that a request can be done without for.
+            if attempt >= (self._policy.attempts if throttled else attempts):
+                if throttled:
                     raise self._stop_company(outcome.fault)
                 raise RetriesExhausted(
                     f"{method} {path} failed {attempt} times, last with {outcome.fault}"
@@ -224,8 +228,9 @@ class QuickBooksClient:
     ) -> Answer | _Failure:
         """Send once; return the answer or the passing trouble; raise what will not pass."""
         with self._limiter.request(batch=path == "batch"):
-            self._check()
-            self.calls += 1
+            with self._counting:
+                self._check()
+                self.calls += 1
             try:
                 response = self._session().request(
                     method,
@@ -252,10 +257,11 @@ class QuickBooksClient:
             except msgspec.DecodeError as error:
                 fault = Fault(200, "", f"the answer is cut short or no JSON ({error})", tid)
                 return _Failure(fault, Passing.SERVER)
+            self.clock = self.clock or envelope.clock
             if envelope.carries_data:
-                if self.clock is None:
-                    self.clock = envelope.clock or http_date(response.headers.get("Date"))
+                self.clock = self.clock or http_date(response.headers.get("Date"))
                 return Answer(envelope.query or {}, envelope.items or [], received_at, tid)
+        self.clock = self.clock or http_date(response.headers.get("Date"))
         fault = parse_fault(response.status_code, response.content, tid)
         match self._meaning(path, fault):
             case Passing() as trouble:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.counting import count_all
 from tap_quickbooks_raw.entities import Entity, Reading
-from tap_quickbooks_raw.exceptions import QuickBooksError, RefusedError
+from tap_quickbooks_raw.exceptions import EntityError, RefusedError
 from tap_quickbooks_raw.pages import Page, Source
 from tap_quickbooks_raw.pagination import WindowReader, read_whole
 from tap_quickbooks_raw.query import UPDATED, Query
@@ -153,8 +153,11 @@ class CompanyReader:
     def read_whole(self, stream: str) -> Iterator[Page]:
         """Read an entity of which QBO refuses to answer by LastUpdatedTime."""
         ahead = ReadAhead([lambda: self._read_whole(stream)], workers=1, check=self._check)
-        for pages in ahead.lanes():
-            yield from pages
+        try:
+            for pages in ahead.lanes():
+                yield from pages
+        finally:
+            ahead.close()
 
     def _read_whole(self, stream: str) -> Iterator[Page]:
         task = self._tasks[stream]
@@ -227,16 +230,21 @@ class CompanyReader:
         ]
 
     def _from_first_row(self, task: Task, chunks: list[Window]) -> list[Window]:
-        """Leave out the windows before the first object."""
+        """Leave out the windows before the first object, if COUNT agrees that they are empty."""
+        source = Source(self._client, task.entity)
         query = task.query.between(task.start, self.end).sorted_by(UPDATED)
         try:
-            rows = Source(self._client, task.entity).fetch(query, position=1, size=1).rows
-        except QuickBooksError:
+            rows = source.fetch(query, position=1, size=1).rows
+        except EntityError:
             return chunks
         if not rows or rows[0].stamp is None:
             return chunks
         first = rows[0].stamp.moment
-        return [window for window in chunks if window.end > first]
+        rest = [window for window in chunks if window.end > first]
+        if len(rest) == len(chunks) or not rest:
+            return chunks
+        before = task.query.between(task.start, rest[0].start)
+        return rest if source.count(before) == 0 else chunks
 
     def _work(self, piece: Piece) -> Callable[[], Iterator[Page]]:
         def pages() -> Iterator[Page]:

@@ -79,7 +79,12 @@ BY_STATUS: dict[int, Passing | type[QuickBooksError]] = {
     429: Passing.THROTTLED,
 }
 
+# Where an answer names no code that we know.
+_CODE_BY_STATUS = {401: "3200", 403: "3100", 429: "3001"}
+
 ADVICE = {
+    "3001": "QBO allows no more requests now: run again later, with a lower requests_per_minute "
+    "if other apps read this company; a used-up monthly allowance ends with the month",
     "120": "the person who connected the company has lost the right to read it: sign in again "
     "as an administrator of the company",
     "3100": "these keys may not read this company: check QB_REALM_ID and that the app's keys, "
@@ -96,6 +101,8 @@ _UNAVAILABLE = re.compile(
     r"metadata not found for entity|feature\b.{0,40}\bnot (supported|enabled|available)",
     re.IGNORECASE,
 )
+# "Token expired: ..." names the token.
+_TOKEN = re.compile(r"[\w.-]{45,}")
 _XML_ERROR = re.compile(rb"<Error\b[^>]*\bcode=[\"'](\d+)", re.IGNORECASE)
 _XML_TEXT = re.compile(rb"<(?:Message|Detail)>(.*?)</", re.IGNORECASE | re.DOTALL)
 _HTML_TITLE = re.compile(rb"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -104,21 +111,22 @@ _HTML_TITLE = re.compile(rb"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 def parse_fault(status: int, body: bytes, tid: str = "") -> Fault:
     """Read an error answer of any form."""
     code, text = _from_json(body) or _from_markup(body)
-    return Fault(status, code.lstrip("0"), " ".join(text.split())[:TEXT_LIMIT] or "no text", tid)
+    return Fault(status, code.lstrip("0"), _sayable(text) or "no text", tid)
 
 
 def from_object(status: int, fault: dict[str, Any], tid: str = "") -> Fault:
     """Read the object under ``Fault`` or ``fault``."""
     lowered = {key.lower(): value for key, value in fault.items()}
+    found = lowered.get("error")
     errors = [
         {key.lower(): value for key, value in error.items()}
-        for error in lowered.get("error") or []
+        for error in (found if isinstance(found, list) else [found])
         if isinstance(error, dict)
     ]
     code = next((str(error["code"]) for error in errors if error.get("code")), "")
     texts = [str(error[key]) for error in errors for key in ("message", "detail") if error.get(key)]
     text = "; ".join(dict.fromkeys(texts)) or str(lowered.get("type") or "")
-    return Fault(status, code.lstrip("0"), " ".join(text.split())[:TEXT_LIMIT], tid)
+    return Fault(status, code.lstrip("0"), _sayable(text), tid)
 
 
 def classify(fault: Fault) -> Passing | type[QuickBooksError]:
@@ -134,10 +142,13 @@ def classify(fault: Fault) -> Passing | type[QuickBooksError]:
 
 def advice(fault: Fault) -> str:
     """Tell a person what to do about a fault; empty where nobody knows."""
-    hint = ADVICE.get(fault.code)
-    if hint is None and fault.status in BY_STATUS:
-        hint = ADVICE["3100"] if fault.status == 403 else ADVICE["3200"]  # noqa: PLR2004
+    hint = ADVICE.get(fault.code) or ADVICE.get(_CODE_BY_STATUS.get(fault.status, ""))
     return f"; {hint}" if hint else ""
+
+
+def _sayable(text: str) -> str:
+    """One line of bounded length without tokens."""
+    return _TOKEN.sub("(token)", " ".join(text.split()))[:TEXT_LIMIT]
 
 
 def _from_json(body: bytes) -> tuple[str, str] | None:
@@ -157,5 +168,5 @@ def _from_json(body: bytes) -> tuple[str, str] | None:
 def _from_markup(body: bytes) -> tuple[str, str]:
     code = _XML_ERROR.search(body)
     texts = _XML_TEXT.findall(body) or _HTML_TITLE.findall(body)
-    text = b"; ".join(texts) if texts else body[:TEXT_LIMIT]
+    text = b"; ".join(texts) if texts else body[: 10 * TEXT_LIMIT]
     return code.group(1).decode() if code else "", text.decode(errors="replace")

@@ -85,11 +85,11 @@ class _Head(msgspec.Struct):
 
     @property
     def key(self) -> str | None:
-        if self.id is not None:
+        if self.id not in {None, ""}:
             return str(self.id)
         if self.source and self.target and self.as_of:
             return f"{self.source}-{self.target}-{self.as_of}"
-        return None if self.lower_id is None else str(self.lower_id)
+        return None if self.lower_id in {None, ""} else str(self.lower_id)
 
 
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -159,11 +159,11 @@ def parse_stamp(text: str) -> Stamp | None:
     """Read a LastUpdatedTime; None where it is no date-time at all."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            return Stamp(moment.replace(tzinfo=UTC), exact=False)
+        return Stamp(moment.astimezone(UTC), exact=True)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        return Stamp(moment.replace(tzinfo=UTC), exact=False)
-    return Stamp(moment.astimezone(UTC), exact=True)
 
 
 def _list(query: Mapping[str, msgspec.Raw], entity: Entity) -> msgspec.Raw | None:

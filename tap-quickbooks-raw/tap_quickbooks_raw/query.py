@@ -17,7 +17,8 @@ UPDATED = "MetaData.LastUpdatedTime"
 
 def instant(moment: datetime) -> str:
     """Write an aware UTC datetime the way QBO reads it, in whole seconds."""
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    # strftime would write the year 1 as "1".
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def quote(value: str) -> str:

@@ -133,4 +133,7 @@ class ReadAhead(Generic[T]):
 def in_thread(work: Callable[[], T], *, check: Callable[[], None]) -> T:
     """Do one piece of work in a thread, so that waiting for it can be ended."""
     ahead = ReadAhead([lambda: iter((work(),))], workers=1, check=check)
-    return next(next(ahead.lanes()))
+    try:
+        return next(next(ahead.lanes()))
+    finally:
+        ahead.close()

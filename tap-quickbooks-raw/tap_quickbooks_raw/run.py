@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_quickbooks_raw.company import Task
-    from tap_quickbooks_raw.exceptions import EntityError
+    from tap_quickbooks_raw.exceptions import BudgetReached, EntityError
     from tap_quickbooks_raw.settings import Settings
 
 
@@ -29,12 +29,14 @@ class Run:
 
     Attributes:
         failures: Streams that failed for good, with the error.
+        limit: The budget that was used up, if one was.
         rows: Records emitted.
     """
 
     def __init__(self, settings: Settings, limiter: Limiter | None = None) -> None:
         self.settings = settings
         self.failures: dict[str, EntityError] = {}
+        self.limit: BudgetReached | None = None
         self.rows = 0
         self._started = time.monotonic()
         self._interrupted: Interrupted | None = None

@@ -197,12 +197,14 @@ class Settings:
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace aliases, leave out what is empty, fill in defaults.
+    """Replace aliases, leave out what is empty, trim texts, fill in defaults.
 
     Raises:
         SettingsError: A setting and its alias are both given and differ.
     """
-    given = {name: value for name, value in config.items() if value is not None and value != ""}
+    # A secret read from a file ends with a line break.
+    texts = {name: value.strip() for name, value in config.items() if isinstance(value, str)}
+    given = {name: value for name, value in {**config, **texts}.items() if value not in (None, "")}
     for alias, name in ALIASES.items():
         if alias in given:
             value = given.pop(alias)

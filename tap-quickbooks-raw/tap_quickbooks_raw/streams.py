@@ -18,9 +18,8 @@ from typing_extensions import override
 from tap_quickbooks_raw.company import Task
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
-    CompanyError,
     EntityError,
-    Interrupted,
+    QuickBooksError,
     RefusedError,
     UnavailableError,
 )
@@ -95,8 +94,17 @@ class RawStream(Stream):
 
     @property
     def _bookmark(self) -> datetime | None:
-        value = self.stream_state.get("replication_key_value") if self._is_incremental else None
+        if not self._is_incremental:
+            return None
+        bookmark = self.tap_state.get("bookmarks", {}).get(self.name, {})
+        value = bookmark.get("replication_key_value")
         return parse_date(value) if value else None
+
+    @override
+    def get_replication_key_signpost(  # type: ignore[override]  # Never one.
+        self, context: Context | None
+    ) -> None:
+        """None: the upper bound of a run is the server's settled clock, not ours."""
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -114,8 +122,6 @@ class RawStream(Stream):
         try:
             with self.get_record_counter() as counter, self.get_sync_timer():
                 self._emit_all(counter)
-        except (Interrupted, CompanyError, BudgetReached) as reason:
-            tap.stop(reason)
         except UnavailableError as error:
             only = f" (it exists for {self.entity.only})" if self.entity.only else ""
             self.logger.warning("%s: not available in this company%s: %s", self.name, only, error)
@@ -124,6 +130,12 @@ class RawStream(Stream):
             tap.run.failures[self.name] = error
             self.logger.error("%s: cannot be read: %s", self.name, error)  # noqa: TRY400
             tap.reader.abandon(self.name)
+        except BudgetReached as limit:
+            # What has been read ahead of other streams is paid for and still emitted.
+            tap.run.limit = limit
+            tap.reader.abandon(self.name)
+        except QuickBooksError as reason:
+            tap.stop(reason)
         yield from ()
 
     def _emit_all(self, counter: Counter) -> None:
@@ -134,7 +146,9 @@ class RawStream(Stream):
         for step in self._steps():
             if step.page is not None:
                 rows = step.page.rows[: self._room(emitted)]
-                tap.write_lines(lines.encode(step.page._replace(rows=rows), step.window))
+                tap.message_writer.write_lines(
+                    lines.encode(step.page._replace(rows=rows), step.window)
+                )
                 emitted += len(rows)
                 tap.run.rows += len(rows)
                 counter.increment(len(rows))

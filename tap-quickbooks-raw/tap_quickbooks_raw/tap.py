@@ -13,6 +13,7 @@ import msgspec
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.io_base import SingerWriter
 from typing_extensions import override
 
 from tap_quickbooks_raw import settings
@@ -26,16 +27,36 @@ from tap_quickbooks_raw.exceptions import (
 )
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.streams import RawStream
+from tap_quickbooks_raw.tokens import open_store
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
+    from singer_sdk.singerlib.encoding.simple import Message
 
     from tap_quickbooks_raw.company import CompanyReader
 
 LIST_STREAMS = "`meltano select tap-quickbooks-raw --list --all` shows all"
+
+
+class LineWriter(SingerWriter):
+    """Writes whole lines, also while the pipe is full and signals arrive.
+
+    Under PYTHONUNBUFFERED a write to stdout may end early without an error.
+    """
+
+    @override
+    def write_message(self, message: Message) -> None:
+        self.write_lines(self.format_message(message).encode() + b"\n")
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write all bytes of some lines."""
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[sys.stdout.buffer.write(rest) :]
+        sys.stdout.buffer.flush()
 
 
 class TapQuickBooksRaw(Tap):
@@ -43,6 +64,8 @@ class TapQuickBooksRaw(Tap):
 
     name = "tap-quickbooks-raw"
     package_name = "tap-quickbooks-raw"
+    message_writer_class = LineWriter
+    message_writer: LineWriter
     config_jsonschema: ClassVar[dict[str, Any]] = settings.CONFIG_SCHEMA
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
@@ -86,12 +109,6 @@ class TapQuickBooksRaw(Tap):
             _check_bookmark(stream, bookmark, self.config.get("realm_id"))
         super().load_state(state)
 
-    def write_lines(self, lines: bytes) -> None:
-        """Write whole lines to the loader."""
-        sys.stdout.flush()
-        sys.stdout.buffer.write(lines)
-        sys.stdout.buffer.flush()
-
     def stop(self, reason: QuickBooksError) -> NoReturn:
         """End the run now, with the state written and the exit code that says why."""
         self.state_writer.write_state(self.state)
@@ -101,10 +118,7 @@ class TapQuickBooksRaw(Tap):
                 self.logger.warning("Stopped (%s); the state is saved", reason)
                 sys.exit(reason.exit_code)
             case BudgetReached():
-                self.logger.warning(
-                    "Stopped at a limit (%s); the state is saved, more is left for the next run",
-                    reason,
-                )
+                self.run.limit = reason
                 sys.exit(self._exit_code())
             case _:
                 self.logger.error("%s", reason)
@@ -125,6 +139,11 @@ class TapQuickBooksRaw(Tap):
     def _exit_code(self) -> int:
         for stream, error in self.run.failures.items():
             self.logger.error("%s was not loaded completely: %s", stream, error)
+        if self.run.limit is not None:
+            self.logger.warning(
+                "Stopped at a limit (%s); the state is saved, more is left for the next run",
+                self.run.limit,
+            )
         return 1 if self.run.failures else 0
 
     @override
@@ -132,6 +151,8 @@ class TapQuickBooksRaw(Tap):
         try:
             self._config = settings.resolve(self._config)
             errors = settings.problems(self._config)
+            if not errors:
+                open_store(settings.parse(self._config).token_store)
         except SettingsError as error:
             errors = [str(error)]
         if errors and raise_errors:

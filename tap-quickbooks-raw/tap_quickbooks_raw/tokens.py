@@ -115,15 +115,22 @@ class FileTokenStore:
         with self._locked(".lock"):
             tokens = {**self._read(), str(key): token}
             try:
-                handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(msgspec.json.format(msgspec.json.encode(tokens)))
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self._path)
-                self._sync_folder()
+                self._replace(msgspec.json.format(msgspec.json.encode(tokens)))
             except OSError as error:
                 raise self._unusable(error) from error
+
+    def _replace(self, content: bytes) -> None:
+        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+        self._sync_folder()
 
     def _read(self) -> dict[str, Token]:
         try:
