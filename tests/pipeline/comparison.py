@@ -89,7 +89,7 @@ def _assert_metadata(row: dict[str, Any], value: Any, entity: Any) -> None:
     updated = _updated(value)
     assert row["last_updated_utc"] == (updated and updated.replace(tzinfo=None))
     assert row["deleted_at_utc"] is None
-    assert 0 <= (datetime.now(UTC).replace(tzinfo=None) - row["ingested_at_utc"]).total_seconds()
+    assert (datetime.now(UTC).replace(tzinfo=None) - row["ingested_at_utc"]).total_seconds() >= 0
     assert row["page_number"] >= 1
     assert row["page_size"] >= 1
     request = row["request_payload"]

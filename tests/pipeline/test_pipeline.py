@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from quickbooks_simulator.server import CompanySpec, running_simulator
+
 from pipeline.comparison import assert_equal, raw_rows
 from pipeline.conftest import REALM, Project, make_project
-from quickbooks_simulator.server import CompanySpec, running_simulator
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quickbooks_simulator.server import RunningSimulator
 
 
-def ask(simulator: RunningSimulator, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
+def ask(simulator: RunningSimulator, method: str, path: str, body: object = None) -> Any:
     response = requests.request(method, f"{simulator.url}/_simulator/{path}", json=body, timeout=10)
     if "ndjson" in response.headers["Content-Type"]:
         return response.content
