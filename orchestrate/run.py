@@ -20,6 +20,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SIMULATOR = PROJECT / ".simulator"
 CREDENTIALS = ("QB_CLIENT_ID", "QB_CLIENT_SECRET", "QB_REALM_ID")
+JOB = "quickbooks-to-raw"
 # The simulated company has a state of its own, so that a real one may follow.
 DEMO_SUFFIX = "simulator"
 
@@ -45,12 +46,12 @@ def main() -> int:
 
 def load_and_verify(settings: dict[str, str | None], *options: str) -> int:
     """Run the job, then the verification whatever became of the job."""
-    job = os.environ.get("JOB") or "quickbooks-to-raw"
     if not is_loaded(settings):
         # A state from another database would leave this one with gaps.
-        options = ("--full-refresh", *options)
-    say(f"meltano run {' '.join((*options, job))}")
-    loaded = run("meltano", "run", *options, job)
+        state_id = ":".join(("dev", "tap-quickbooks-raw-to-target-postgres", *options[1:]))
+        run("meltano", "--log-level", "error", "state", "clear", "--force", state_id)
+    say(f"meltano run {' '.join((*options, JOB))}")
+    loaded = run("meltano", "run", *options, JOB)
     say("Rows in QuickBooks Online against rows in raw:")
     verified = run("tap-quickbooks-raw-verify", env=named(settings))
     if loaded:

@@ -110,6 +110,9 @@ def test_one_entitys_trouble_stays_its_own(project: Project, company: RunningSim
     assert "qb_invoices was not loaded completely" in output
     assert "intuit_tid" in output
     assert project.count("qb_invoices") == 0
+    state = project.state()
+    assert "replication_key_value" in state["qb_items"]
+    assert "replication_key_value" not in state["qb_invoices"]
     company.clear_rules()
     project.load()
     with project.connect() as connection:
