@@ -13,8 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
 from dotenv import dotenv_values
+from tap_quickbooks_raw.exceptions import SettingsError
+from tap_quickbooks_raw.verify import connect
 
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -46,7 +47,12 @@ def main() -> int:
 
 def load_and_verify(settings: dict[str, str | None], *options: str) -> int:
     """Run the job, then the verification whatever became of the job."""
-    if not is_loaded(settings):
+    try:
+        fresh = not is_loaded(settings)
+    except SettingsError as error:
+        say(str(error))
+        return 1
+    if fresh:
         # A state from another database would leave this one with gaps.
         state_id = ":".join(("dev", "tap-quickbooks-raw-to-target-postgres", *options[1:]))
         run("meltano", "--log-level", "error", "state", "clear", "--force", state_id)
@@ -84,21 +90,14 @@ def start_simulator() -> None:
 
 
 def is_loaded(settings: dict[str, str | None]) -> bool:
-    """Whether the database has been loaded before; the job itself reports one out of reach."""
-    known = named(settings)
-    try:
-        with psycopg.connect(
-            host=known.get("POSTGRES_HOST"),
-            port=known.get("POSTGRES_PORT") or "5432",
-            user=known.get("POSTGRES_USER"),
-            password=known.get("POSTGRES_PASSWORD"),
-            dbname=known.get("POSTGRES_DB"),
-            connect_timeout=10,
-        ) as connection:
-            found = connection.execute("SELECT to_regclass('raw.qb_accounts') IS NOT NULL")
-            return found.fetchone() == (True,)
-    except psycopg.OperationalError:
-        return True
+    """Whether the database has been loaded before.
+
+    Raises:
+        SettingsError: It cannot be reached.
+    """
+    with connect(named(settings)) as connection:
+        found = connection.execute("SELECT to_regclass('raw.qb_accounts') IS NOT NULL")
+        return found.fetchone() == (True,)
 
 
 def named(settings: dict[str, str | None]) -> dict[str, str]:

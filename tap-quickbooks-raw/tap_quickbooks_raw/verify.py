@@ -157,7 +157,7 @@ def connect(environment: Mapping[str, str]) -> psycopg.Connection:
             connect_timeout=10,
         )
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[0]
         raise SettingsError(
             f"POSTGRES_HOST: the database at {host}:{port} cannot be used ({reason}); "
             "check the POSTGRES_* settings"
