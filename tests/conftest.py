@@ -16,8 +16,9 @@ import pytest
 from quickbooks_simulator.server import CompanySpec, RunningSimulator, running_simulator
 from quickbooks_simulator.settings import Settings as Switches
 from tap_quickbooks_raw.auth import Authenticator, Credentials
-from tap_quickbooks_raw.client import QuickBooksClient, RetryPolicy
+from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.limiter import Limiter
+from tap_quickbooks_raw.policy import RetryPolicy
 from tap_quickbooks_raw.tokens import FileTokenStore
 from typing_extensions import override
 

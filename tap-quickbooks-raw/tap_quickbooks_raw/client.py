@@ -8,10 +8,7 @@ all requests of the company.
 from __future__ import annotations
 
 import logging
-import random
 import threading
-import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,25 +17,21 @@ import requests
 from requests.auth import AuthBase
 
 from tap_quickbooks_raw.answers import Answer, decode, http_date
-from tap_quickbooks_raw.exceptions import (
-    BudgetReached,
-    CompanyError,
-    QuickBooksError,
-    RetriesExhausted,
-)
+from tap_quickbooks_raw.exceptions import CompanyError, QuickBooksError, RetriesExhausted
 from tap_quickbooks_raw.faults import Fault, Passing, advice, classify, parse_fault
+from tap_quickbooks_raw.policy import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tap_quickbooks_raw.auth import Authenticator
     from tap_quickbooks_raw.limiter import Limiter
+    from tap_quickbooks_raw.policy import RetryPolicy
 
 # QBO ends a request after 120 seconds (learn/rest-api-features, "limits and throttles").
 TIMEOUT_SECONDS = (10.0, 125.0)
 # Intuit asks for 60 s after a 429; three pauses of 20 s outlast its window.
 THROTTLE_PAUSE_SECONDS = 20.0
-BACKOFF_CEILING_SECONDS = 60.0
 RETRY_AFTER_CEILING_SECONDS = 300.0
 
 logger = logging.getLogger("tap-quickbooks-raw.client")
@@ -61,44 +54,6 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When to try again, and how long to wait before.
-
-    Attributes:
-        attempts: Attempts in all.
-        jitter: Returns a random number of seconds to add to each wait.
-    """
-
-    attempts: int = 5
-    jitter: Callable[[], float] = field(default=random.random)
-
-    def wait(self, attempt: int) -> float:
-        """Seconds to wait after the given attempt (1, 2, ...) failed: 2^n and jitter."""
-        return float(min(2.0 ** (attempt - 1), BACKOFF_CEILING_SECONDS)) + self.jitter()
-
-
-@dataclass(slots=True)
-class Budget:
-    """What a run may use; reaching it ends the run cleanly.
-
-    Attributes:
-        calls: Requests, or None for no limit.
-        seconds: Time since the start of the run, or None for no limit.
-    """
-
-    calls: int | None = None
-    seconds: float | None = None
-    started: float = field(default_factory=time.monotonic)
-
-    def check(self, used: int) -> None:
-        """Raise BudgetReached if no further request may be sent."""
-        if self.calls is not None and used >= self.calls:
-            raise BudgetReached(f"max_api_calls: {self.calls} calls are used")
-        if self.seconds is not None and time.monotonic() - self.started >= self.seconds:
-            raise BudgetReached(f"max_run_seconds: {self.seconds:g} seconds are over")
 
 
 class QuickBooksClient:

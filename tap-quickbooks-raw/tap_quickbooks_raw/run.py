@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from tap_quickbooks_raw.auth import Authenticator, Credentials
-from tap_quickbooks_raw.client import Budget, QuickBooksClient, RetryPolicy
+from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.company import CompanyReader, ReadingSettings
 from tap_quickbooks_raw.exceptions import Interrupted
 from tap_quickbooks_raw.limiter import Limiter
+from tap_quickbooks_raw.policy import Budget, RetryPolicy
 from tap_quickbooks_raw.tokens import open_store
 
 if TYPE_CHECKING:

@@ -172,6 +172,7 @@ class RawStream(Stream):
 
     def _steps(self) -> Iterator[Step]:
         reader = self._quickbooks.reader
+        before = dict(self.stream_state)
         try:
             for window, pages in reader.windows(self.name):
                 for page in pages:
@@ -186,6 +187,9 @@ class RawStream(Stream):
         except RefusedError as error:
             self.logger.warning("%s: read whole, since windows do not work: %s", self.name, error)
             reader.abandon(self.name)
+            # The windows have proven nothing: an interrupted run has to begin again.
+            self.stream_state.clear()
+            self.stream_state.update(before)
             for page in reader.read_whole(self.name):
                 yield Step(page, reader.range(self.name), None)
 

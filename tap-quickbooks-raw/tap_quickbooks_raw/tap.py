@@ -75,6 +75,11 @@ class TapQuickBooksRaw(Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
+    @override
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add nothing: the SDK adds settings of stream maps, which work on dicts of values."""
+
     @cached_property
     def settings(self) -> settings.Settings:
         """The settings, ready for use."""

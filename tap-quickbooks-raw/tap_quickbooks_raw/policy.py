@@ -1,0 +1,53 @@
+"""What a request may cost: attempts and waits, calls and seconds of a run."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tap_quickbooks_raw.exceptions import BudgetReached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BACKOFF_CEILING_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to try again, and how long to wait before.
+
+    Attributes:
+        attempts: Attempts in all.
+        jitter: Returns a random number of seconds to add to each wait.
+    """
+
+    attempts: int = 5
+    jitter: Callable[[], float] = field(default=random.random)
+
+    def wait(self, attempt: int) -> float:
+        """Seconds to wait after the given attempt (1, 2, ...) failed: 2^n and jitter."""
+        return float(min(2.0 ** (attempt - 1), BACKOFF_CEILING_SECONDS)) + self.jitter()
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a run may use; reaching it ends the run cleanly.
+
+    Attributes:
+        calls: Requests, or None for no limit.
+        seconds: Time since the start of the run, or None for no limit.
+    """
+
+    calls: int | None = None
+    seconds: float | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def check(self, used: int) -> None:
+        """Raise BudgetReached if no further request may be sent."""
+        if self.calls is not None and used >= self.calls:
+            raise BudgetReached(f"max_api_calls: {self.calls} calls are used")
+        if self.seconds is not None and time.monotonic() - self.started >= self.seconds:
+            raise BudgetReached(f"max_run_seconds: {self.seconds:g} seconds are over")
