@@ -26,17 +26,18 @@ class _End:
 
 
 class _Lane(Generic[T]):
-    """The results of one piece of work, at most one of them waiting."""
+    """The results of one piece of work; the next is worked on once the last is taken."""
 
     def __init__(self) -> None:
-        self.results: queue.Queue[T | _End] = queue.Queue(maxsize=1)
+        self.results: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+        self.room = threading.Semaphore(1)
         self.unwanted = threading.Event()
 
 
 class ReadAhead(Generic[T]):
     """Does pieces of work in threads and hands out their results in order.
 
-    Memory stays flat: of each piece at most two results exist, and at most twice as many
+    Memory stays flat: of each piece at most one result waits, and at most twice as many
     pieces as workers are begun and not yet consumed.
 
     Args:
@@ -82,11 +83,12 @@ class ReadAhead(Generic[T]):
 
     def _results(self, lane: _Lane[T]) -> Iterator[T]:
         while not isinstance(result := self._wait(lane.results), _End):
+            lane.room.release()
             yield result
         if result.error is not None:
             raise result.error
 
-    def _wait(self, source: queue.Queue[U] | queue.SimpleQueue[U]) -> U:
+    def _wait(self, source: queue.SimpleQueue[U]) -> U:
         while True:
             self._check()
             try:
@@ -95,37 +97,29 @@ class ReadAhead(Generic[T]):
                 continue
 
     def _work(self) -> None:
-        while self._acquire_room():
+        while self._acquire(self._room):
             with self._taking:
                 work = next(self._works, None)
                 lane: _Lane[T] | None = None if work is None else _Lane()
                 self._begun.put(lane)
             if work is None or lane is None:
                 return
-            self._fill(lane, work)
+            lane.results.put(self._fill(lane, work))
 
-    def _fill(self, lane: _Lane[T], work: Callable[[], Iterable[T]]) -> None:
-        end = _End()
+    def _fill(self, lane: _Lane[T], work: Callable[[], Iterable[T]]) -> _End:
         try:
-            for result in work():
-                if lane.unwanted.is_set() or not self._put(lane, result):
-                    break
+            results = iter(work())
+            while self._acquire(lane.room) and not lane.unwanted.is_set():
+                lane.results.put(next(results))
+        except StopIteration:
+            pass
         except Exception as error:  # noqa: BLE001  It is raised where the results are consumed.
-            end = _End(error)
-        self._put(lane, end)
+            return _End(error)
+        return _End()
 
-    def _put(self, lane: _Lane[T], result: T | _End) -> bool:
+    def _acquire(self, room: threading.Semaphore) -> bool:
         while not self._stopped.is_set():
-            try:
-                lane.results.put(result, timeout=POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def _acquire_room(self) -> bool:
-        while not self._stopped.is_set():
-            if self._room.acquire(timeout=POLL_SECONDS):
+            if room.acquire(timeout=POLL_SECONDS):
                 return True
         return False
 

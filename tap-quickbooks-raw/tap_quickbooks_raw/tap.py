@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import fnmatch
 import os
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from tap_quickbooks_raw.company import CompanyReader
 
+M_ARENA_MAX = -8  # malloc.h of glibc
 LIST_STREAMS = "`meltano select tap-quickbooks-raw --list --all` shows all"
 
 
@@ -183,6 +185,7 @@ class TapQuickBooksRaw(Tap):
         if about:
             cls.print_about(about_format)
             return
+        _share_one_heap()
         try:
             tap = cls(
                 config=config.config if config else {},
@@ -223,6 +226,18 @@ class TapQuickBooksRaw(Tap):
             )
         if not any(stream.selected for stream in self.streams.values()):
             raise SettingsError(f"select: no stream is selected; {LIST_STREAMS}")
+
+
+def _share_one_heap() -> None:
+    """Let all threads allocate from one heap.
+
+    glibc gives each thread a heap of its own, and pages of megabytes that wander from the
+    reading threads to the writing one leave all of these heaps large: 8 readers took 275 MB
+    where 140 MB do.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)
 
 
 def _check_bookmark(stream: str, bookmark: object, realm_id: str | None) -> None:

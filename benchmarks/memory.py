@@ -1,0 +1,67 @@
+"""Memory: the tap's peak must not grow with the company."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from company import INVOICES, companies
+from report import heading, note, progress, table, target
+from tap_process import run_tap
+
+SIZES = (10_000, 50_000, 100_000)
+CHUNK_DAYS = 90
+# From so many invoices on, a window of 90 days has a full page, and memory should grow no more.
+FULL_PAGES = 50_000
+MOST_MEGABYTES = 150
+# What may lie between two companies and still be called flat.
+FLAT_MEGABYTES = 20
+
+
+class Way(NamedTuple):
+    """A way to read: its name in the table, settings, and the company from which it is flat."""
+
+    name: str
+    settings: dict[str, int]
+    flat_from: int
+
+
+WAYS = (Way("one", {}, 0), Way("8", {"chunk_days": CHUNK_DAYS}, FULL_PAGES))
+
+
+def measure(folder: Path, rows: int) -> None:
+    """Measure and print.
+
+    Args:
+        folder: A temporary folder.
+        rows: Number of invoices of the largest company.
+    """
+    sizes = sorted({size for size in SIZES if size < rows} | {rows})
+    realms = {f"934145300000{number:04}": size for number, size in enumerate(sizes, start=1)}
+    peaks: dict[str, dict[int, float]] = {way.name: {} for way in WAYS}
+    lines = []
+    with companies(folder, {realm: {"Invoice": size} for realm, size in realms.items()}) as served:
+        for company, size in zip(served, sizes, strict=True):
+            for way in WAYS:
+                progress(f"memory, {size:,} invoices, windows at once: {way.name}")
+                nowhere = Path(os.devnull)
+                done = run_tap(company, INVOICES, rows=size, output=nowhere, **way.settings).result
+                peaks[way.name][size] = done.peak_bytes / 1e6
+                lines.append(
+                    (f"{size:,}", way.name, done.calls, done.peak_bytes / 1e6, done.seconds)
+                )
+    heading("Memory: the most that was resident of the tap's process (VmHWM)")
+    table(("invoices", "windows at once", "calls", "MB", "seconds"), lines)
+    note(f"Eight are read at once in windows of {CHUNK_DAYS} days; several streams are alike.")
+    for way in WAYS:
+        peak = peaks[way.name]
+        flat = [used for size, used in peak.items() if size >= min(way.flat_from, rows)]
+        target(
+            f"windows at once: {way.name}: under {MOST_MEGABYTES} MB",
+            met=max(peak.values()) < MOST_MEGABYTES,
+        )
+        target(
+            f"windows at once: {way.name}: flat, within {FLAT_MEGABYTES} MB",
+            met=max(flat) - min(flat) < FLAT_MEGABYTES,
+        )
