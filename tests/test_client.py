@@ -407,10 +407,10 @@ def in_seconds(seconds: float) -> str:
     ("header", "pause"),
     [
         ("7", 7),
-        ("0", 0),
+        ("0", 20),
         (in_seconds(4000), 300),
         ("99999", 300),
-        (in_seconds(-60), 0),
+        (in_seconds(-60), 20),
         ("-5", 20),
         ("soon", 20),
         ("", 20),

@@ -51,12 +51,15 @@ def begin(connect: Connect) -> Iterator[Begin]:
         *streams: str,
         start: datetime = EPOCH,
         client: QuickBooksClient | None = None,
+        is_first: bool = True,
         **reading: object,
     ) -> CompanyReader:
         reader = CompanyReader(
             client or connect(simulator),
             ReadingSettings(**{"concurrency": 4, **reading}),  # type: ignore[arg-type]
-            tasks=[Task(BY_STREAM[stream], start) for stream in streams or STREAMS],
+            tasks=[
+                Task(BY_STREAM[stream], start, is_first=is_first) for stream in streams or STREAMS
+            ],
             check=lambda: None,
         )
         readers.append(reader)
@@ -158,7 +161,8 @@ def test_a_small_company_costs_a_call_per_entity_and_two_batches(
 def test_an_idle_run_costs_five_calls(simulator: RunningSimulator, begin: Begin) -> None:
     """Two batches of counts, and what cannot be counted: rates and tax classifications."""
     just_now = datetime.fromtimestamp(int(simulator.now()) - 60, UTC)
-    reader = begin(simulator, *(set(STREAMS) - {"qb_customer_types"}), start=just_now)
+    streams = set(STREAMS) - {"qb_customer_types"}
+    reader = begin(simulator, *streams, start=just_now, is_first=False)
     for stream in reader._tasks:
         rows = payloads(reader, stream)
         assert rows == [] or stream == "qb_tax_classifications"
@@ -171,13 +175,19 @@ def test_an_idle_run_costs_five_calls(simulator: RunningSimulator, begin: Begin)
     }
 
 
-def test_an_empty_entity_costs_no_call(own_simulator: Start, begin: Begin) -> None:
+@pytest.mark.parametrize(("is_first", "looks"), [(True, {"Invoice": 1}), (False, {})])
+def test_an_empty_entity_costs_a_call_the_first_time_only(
+    own_simulator: Start,
+    begin: Begin,
+    is_first: bool,  # noqa: FBT001  Parameters of a test.
+    looks: dict[str, int],
+) -> None:
     simulator = own_simulator(counts={"Invoice": 0})
-    reader = begin(simulator, "qb_invoices", "qb_terms")
+    reader = begin(simulator, "qb_invoices", "qb_terms", is_first=is_first)
 
-    assert pages_of(reader, "qb_invoices") == []
+    assert payloads(reader, "qb_invoices") == []
     assert payloads(reader, "qb_terms")
-    assert calls(simulator) == {"batch": 1, "Term": 1}
+    assert calls(simulator) == {"batch": 1, "Term": 1, **looks}
 
 
 # ---- Windows

@@ -61,11 +61,18 @@ def ids(content: str, stream: str = "qb_invoices") -> list[str]:
         '{"startPosition": 1, "maxResults": 0}',
         '{"Invoice": []}',
         '{"totalCount": 0}',
-        '{"A": [], "B": []}',
     ],
 )
 def test_an_empty_answer_has_no_rows(content: str) -> None:
     assert fetch(content).rows == []
+
+
+@pytest.mark.parametrize(
+    "content", ['{"A": [], "B": []}', '{"startPosition": 1, "maxResults": 3}'], ids=["two", "none"]
+)
+def test_an_answer_whose_list_cannot_be_told_is_not_taken_for_empty(content: str) -> None:
+    with pytest.raises(EntityError, match="no list 'Invoice'"):
+        fetch(content)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
-from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -282,7 +281,10 @@ def test_an_entity_is_read_whole_while_people_work(  # noqa: PLR0913
 
 @pytest.mark.parametrize("number", [0, 1, 49, 50, 51, 99, 100, 500])
 def test_a_quiet_window_of_single_seconds_costs_a_call_per_page(number: int) -> None:
-    """With COUNT known. Each page shows the last second of the page before again."""
+    """With COUNT known. Each page shows the last second of the page before again.
+
+    Behind a full page one more look is taken, should COUNT be too low; so is for an empty one.
+    """
     size = 50
     books = Books({str(n): n for n in range(1, number + 1)})
     reader = WindowReader(
@@ -294,28 +296,37 @@ def test_a_quiet_window_of_single_seconds_costs_a_call_per_page(number: int) -> 
     )
 
     assert number == len(emitted(reader.pages()))
-    assert (ceil((number - 1) / (size - 1)) if number > 1 else number) == len(books.requests)
+    pages, rest = divmod(max(number - 1, 0), size - 1)
+    assert pages + 1 == len(books.requests), rest
 
 
-def test_exactly_a_page_in_one_second_costs_one_call() -> None:
+def test_exactly_a_page_in_one_second_costs_a_look_behind_it() -> None:
     books = Books(laid_out(50))
 
     assert len(emitted(read_window(books, 50, 50))) == 50
-    assert len(books.requests) == 1
+    assert len(books.requests) == 2
 
 
-def test_a_large_second_costs_its_pages_a_count_and_the_page_that_found_it() -> None:
+def test_a_large_second_costs_its_pages_and_three_calls() -> None:
+    """The page that found it, a COUNT, and a look behind the last full page."""
     books = Books(laid_out(500))
 
     assert len(emitted(read_window(books, 50, 500))) == 500
-    assert len(books.requests) == 10 + 2
+    assert len(books.requests) == 10 + 3
 
 
-def test_an_empty_window_costs_nothing_where_it_was_counted() -> None:
+def test_a_count_of_nothing_is_looked_into() -> None:
     books = Books({})
 
     assert read_window(books, 50, 0) == []
-    assert books.requests == []
+    assert len(books.requests) == 1
+
+
+@pytest.mark.parametrize("told", [0, 50, 100])
+def test_a_count_that_is_too_low_hides_nothing(told: int) -> None:
+    books = Books({str(n): n // 2 + 1 for n in range(120)})
+
+    assert len(emitted(read_window(books, 50, told))) == 120
 
 
 def test_the_one_object_of_a_company_costs_one_call() -> None:

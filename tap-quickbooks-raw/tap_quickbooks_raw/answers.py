@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-# Without a declared charset: Intuit's page "rest-api-features" names ISO-8859-1 for US companies.
-DEFAULT_CHARSET = "iso-8859-1"
 REPLACEMENT = b"\\ufffd"
 
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -24,6 +22,8 @@ _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.DOTALL
 )
 _UNUSABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
+# A byte that is not UTF-8, as Python's surrogateescape marks it.
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _BLANK_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -48,7 +48,7 @@ class Envelope(msgspec.Struct):
     @property
     def carries_data(self) -> bool:
         """Whether this is what was asked for and no fault stands in it."""
-        if self.fault or self.gateway_fault or "Fault" in (self.query or {}):
+        if self.fault or self.gateway_fault or {"Fault", "fault"} & (self.query or {}).keys():
             return False
         return self.query is not None or self.items is not None
 
@@ -131,9 +131,19 @@ def _utf8(body: bytes, content_type: str) -> bytes:
         body.decode()
     except UnicodeDecodeError:
         declared = re.search(r"charset=[\"']?([\w.:-]+)", content_type, re.IGNORECASE)
-        charset = declared.group(1) if declared else DEFAULT_CHARSET
+        if declared is None:
+            return _mend_bytes(body)
         try:
-            return body.decode(charset, errors="replace").encode()
+            return body.decode(declared.group(1), errors="replace").encode()
         except (LookupError, UnicodeError):
             return body.decode(errors="replace").encode()
     return body
+
+
+def _mend_bytes(body: bytes) -> bytes:
+    """Take single bytes that are not UTF-8 for ISO-8859-1; the rest of the page is UTF-8.
+
+    Intuit's page "rest-api-features" names ISO-8859-1 for US companies.
+    """
+    text = body.decode(errors="surrogateescape")
+    return _ESCAPED_BYTE.sub(lambda match: chr(ord(match.group()) - 0xDC00), text).encode()

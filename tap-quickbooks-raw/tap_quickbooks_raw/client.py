@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import requests
+import urllib3
 from requests.auth import AuthBase
 
 from tap_quickbooks_raw.answers import Answer, decode, http_date
-from tap_quickbooks_raw.exceptions import CompanyError, QuickBooksError, RetriesExhausted
+from tap_quickbooks_raw.exceptions import (
+    CompanyError,
+    EntityError,
+    QuickBooksError,
+    RetriesExhausted,
+    UnavailableError,
+)
 from tap_quickbooks_raw.faults import Fault, Passing, advice, classify, parse_fault
 from tap_quickbooks_raw.policy import Budget
 
@@ -30,6 +38,9 @@ if TYPE_CHECKING:
 
 # QBO ends a request after 120 seconds (learn/rest-api-features, "limits and throttles").
 TIMEOUT_SECONDS = (10.0, 125.0)
+# The time-outs above begin anew with each byte; a whole answer gets this much.
+BODY_SECONDS = 180.0
+CHUNK_BYTES = 1 << 20
 # Intuit asks for 60 s after a 429; three pauses of 20 s outlast its window.
 THROTTLE_PAUSE_SECONDS = 20.0
 RETRY_AFTER_CEILING_SECONDS = 300.0
@@ -157,7 +168,8 @@ class QuickBooksClient:
                 rejected = bearer
                 attempt -= 1
                 continue
-            throttled = outcome.trouble is Passing.THROTTLED
+            # Batches have a ceiling of their own, shared with other apps, and can be done without.
+            throttled = outcome.trouble is Passing.THROTTLED and path != "batch"
             # Being too fast is nothing that a request can be done without for.
             if attempt >= (self._policy.attempts if throttled else attempts):
                 if throttled:
@@ -192,9 +204,13 @@ class QuickBooksClient:
                     f"{self._base}/{path}",
                     auth=_Bearer(bearer),
                     timeout=self._timeout,
+                    # An API does not move; another host must not be taken for QBO.
+                    allow_redirects=False,
+                    stream=True,
                     **arguments,
                 )
-            except requests.RequestException as error:
+                body = _read(response)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 return _Failure(Fault(0, "", f"no answer ({type(error).__name__})"), Passing.SERVER)
         received_at = datetime.now(UTC)
         tid = response.headers.get("intuit_tid", "")
@@ -203,12 +219,12 @@ class QuickBooksClient:
             method,
             path,
             response.status_code,
-            len(response.content),
+            len(body),
             tid,
         )
         if response.status_code == requests.codes.ok:
             try:
-                envelope = decode(response.content, response.headers.get("Content-Type", ""))
+                envelope = decode(body, response.headers.get("Content-Type", ""))
             except msgspec.DecodeError as error:
                 fault = Fault(200, "", f"the answer is cut short or no JSON ({error})", tid)
                 return _Failure(fault, Passing.SERVER)
@@ -217,10 +233,10 @@ class QuickBooksClient:
                 self.clock = self.clock or http_date(response.headers.get("Date"))
                 return Answer(envelope.query or {}, envelope.items or [], received_at, tid)
         self.clock = self.clock or http_date(response.headers.get("Date"))
-        fault = parse_fault(response.status_code, response.content, tid)
+        fault = parse_fault(response.status_code, body, tid)
         match self._meaning(path, fault):
             case Passing() as trouble:
-                return _Failure(fault, trouble, _seconds(response.headers.get("Retry-After")))
+                return _Failure(fault, trouble, _retry_after(response.headers))
             case meaning if issubclass(meaning, CompanyError):
                 raise self._stop_company(fault)
             case meaning:
@@ -232,12 +248,17 @@ class QuickBooksClient:
             return Passing.SERVER  # A 200 without anything that was asked for.
         if fault.status == requests.codes.not_found and path == "query":
             return CompanyError  # Every company has this path: the realm or api_url is wrong.
+        if path == "batch" and fault.status == requests.codes.forbidden and not fault.code:
+            return EntityError  # Queries may still be allowed.
+        missing = fault.status == requests.codes.not_found or fault.code == "610"
+        if missing and path not in {"query", "batch"}:
+            return UnavailableError  # A resource of its own that this company does not have.
         return classify(fault)
 
     def _pause(self, failure: _Failure, attempt: int) -> None:
         seconds = self._policy.wait(attempt)
-        if failure.retry_after is not None:
-            seconds = max(0.0, min(failure.retry_after, RETRY_AFTER_CEILING_SECONDS))
+        if failure.retry_after is not None and failure.retry_after > 0:
+            seconds = max(seconds, min(failure.retry_after, RETRY_AFTER_CEILING_SECONDS))
         elif failure.trouble is Passing.THROTTLED:
             seconds = max(seconds, THROTTLE_PAUSE_SECONDS)
         logger.warning(
@@ -276,9 +297,24 @@ class QuickBooksClient:
         return session
 
 
-def _seconds(header: str | None) -> float | None:
-    """Read Retry-After: seconds, or a date."""
-    if header is not None and header.strip().isdigit():
+def _read(response: requests.Response) -> bytes:
+    """Read the body, but not for ever where it only trickles in."""
+    deadline = time.monotonic() + BODY_SECONDS
+    chunks = []
+    with response:
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            chunks.append(chunk)
+            if time.monotonic() > deadline:
+                raise requests.Timeout("the answer does not end")
+    return b"".join(chunks)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After in seconds; a date counts from the server's own Date."""
+    header = headers.get("Retry-After", "").strip()
+    if header.isascii() and header.isdecimal():
         return float(header)
     moment = http_date(header)
-    return None if moment is None else (moment - datetime.now(UTC)).total_seconds()
+    if moment is None:
+        return None
+    return (moment - (http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()

@@ -26,10 +26,11 @@ logger = logging.getLogger("tap-quickbooks-raw.company")
 
 
 class Task(NamedTuple):
-    """An entity to read, from an instant on."""
+    """An entity to read, from an instant on; the first time or again."""
 
     entity: Entity
     start: datetime
+    is_first: bool = True
 
     @property
     def query(self) -> Query:
@@ -99,6 +100,7 @@ class CompanyReader:
         self._tasks = {task.entity.stream: task for task in tasks}
         self._check = check
         self._abandoned: set[str] = set()
+        self._counted: dict[str, int | None] = {}
         self._pieces: list[Piece] = []
         self._next = 0
         self._ahead: ReadAhead[Page] | None = None
@@ -165,16 +167,22 @@ class CompanyReader:
         queries = [task.query]
         if task.entity.reading is Reading.RATES:
             queries = rate_queries(currencies(self._client), self.end.date())
+        keep = self.range(stream)
+        found = 0
         for number, query in enumerate(queries, start=1):
             try:
-                yield from read_whole(
-                    source, query, size=self._settings.page_size, keep=self.range(stream)
-                )
+                for page in read_whole(source, query, size=self._settings.page_size, keep=keep):
+                    found += len(page.rows)
+                    yield page
             except RefusedError:
                 if number == len(queries):
                     raise
             else:
-                return
+                break
+        if found < (self._counted.get(stream) or 0):
+            left = source.count(task.query.between(*keep))
+            if left is not None and left > found:
+                raise EntityError(f"QBO counts {left} objects but sends {found}; run again")
 
     def close(self) -> None:
         """Let the threads end."""
@@ -202,23 +210,27 @@ class CompanyReader:
             [task.query.between(task.start, self._settings.end) for task in counted],
         )
         self.end = self._settled_end()
-        expected = dict(zip((task.entity.stream for task in counted), counts, strict=True))
-        return [
-            piece
-            for task in self._tasks.values()
-            for piece in self._plan_entity(task, expected.get(task.entity.stream))
-        ]
+        streams = (task.entity.stream for task in counted)
+        self._counted = dict(zip(streams, counts, strict=True))
+        return [piece for task in self._tasks.values() for piece in self._plan_entity(task)]
 
-    def _plan_entity(self, task: Task, count: int | None) -> list[Piece]:
+    def _plan_entity(self, task: Task) -> list[Piece]:
         """Cut the range of an entity into windows and leave out the empty ones."""
         entity = task.entity
+        count = self._counted.get(entity.stream)
+        whole = [Piece(entity, Window(task.start, self.end), count)]
         if entity.reading is Reading.GET:
-            return [Piece(entity, Window(task.start, self.end), None)]
-        chunks = windows(task.start, self.end, chunk_days=self._settings.chunk_days)
-        if count == 0 or not chunks:
+            return whole
+        if task.start >= self.end:
             return []
-        if len(chunks) == 1 or count is None:
-            return [Piece(entity, window, count if len(chunks) == 1 else None) for window in chunks]
+        if count is None and self._settings.chunk_days and _countable(entity):
+            count = Source(self._client, entity).count(task.query.between(task.start, self.end))
+        if count == 0:
+            # The first time a COUNT of nothing is looked into; one page costs no more.
+            return whole if task.is_first else []
+        chunks = windows(task.start, self.end, chunk_days=self._settings.chunk_days)
+        if len(chunks) == 1 or count is None or entity.reading is Reading.RATES:
+            return whole
         chunks = self._from_first_row(task, chunks)
         counts = count_all(
             self._client, [task.query.between(*window) for window in chunks], enough=count

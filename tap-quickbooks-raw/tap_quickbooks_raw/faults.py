@@ -54,6 +54,7 @@ class Fault(NamedTuple):
         return f"status {self.status}{code}: {self.text}{tid}"
 
 
+REDIRECTIONS = range(300, 400)
 RETRIED_STATUSES = frozenset({500, 502, 503, 504})
 
 BY_CODE: dict[str, Passing | type[QuickBooksError]] = {
@@ -131,6 +132,8 @@ def from_object(status: int, fault: dict[str, Any], tid: str = "") -> Fault:
 
 def classify(fault: Fault) -> Passing | type[QuickBooksError]:
     """Tell what a fault means: a passing trouble, or the exception to raise."""
+    if fault.status in REDIRECTIONS:
+        return CompanyError
     if fault.status in RETRIED_STATUSES:
         return Passing.THROTTLED if fault.code == "3001" else Passing.SERVER
     if _UNAVAILABLE.search(fault.text):
@@ -142,6 +145,8 @@ def classify(fault: Fault) -> Passing | type[QuickBooksError]:
 
 def advice(fault: Fault) -> str:
     """Tell a person what to do about a fault; empty where nobody knows."""
+    if fault.status in REDIRECTIONS:
+        return "; the server sends requests elsewhere: check api_url"
     hint = ADVICE.get(fault.code) or ADVICE.get(_CODE_BY_STATUS.get(fault.status, ""))
     return f"; {hint}" if hint else ""
 

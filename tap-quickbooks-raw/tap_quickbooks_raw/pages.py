@@ -171,7 +171,9 @@ def _list(query: Mapping[str, msgspec.Raw], entity: Entity) -> msgspec.Raw | Non
     if entity.response_key in query:
         return query[entity.response_key]
     lists = [raw for raw in query.values() if bytes(raw).lstrip()[:1] == b"["]
-    return lists[0] if len(lists) == 1 else None
+    if len(lists) > 1 or (not lists and bytes(query.get("maxResults", b"0")) != b"0"):
+        raise EntityError(f"the answer has no list {entity.response_key!r}")
+    return lists[0] if lists else None
 
 
 def _nested_head(raw: msgspec.Raw) -> _Head:

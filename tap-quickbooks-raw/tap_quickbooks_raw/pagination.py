@@ -14,7 +14,8 @@ window only ever become fewer. From this everything follows:
   complete (see `passes`).
 * The end is not the first short page, since QBO has sent short pages that were not the last.
   It is one of: as many distinct objects as COUNT promised before the first page (they are a
-  subset of what was counted, so equal numbers mean equal sets); an empty page for ``>= the last
+  subset of what was counted, so equal numbers mean equal sets) and no full page at the end,
+  behind which a COUNT that is too low might hide more; an empty page for ``>= the last
   stamp``; or an empty page behind the known ties followed by a page that shows all of these
   still there (so at the moment of the empty page there were no others). Nor is what stands
   behind them taken before that page has shown that the offset was right.
@@ -88,27 +89,32 @@ class WindowReader:
             UnsortedError: The stamps are not exact, the answers not in their order or not all.
             EntityError: QBO failed for good, or the window does not come to rest.
         """
-        if self._expected == 0:
-            return
         ended = False
-        while not ended and not self._complete() and self._low < self._window.end:
+        while not ended and self._low < self._window.end:
             asked, fresh = self._fetch()
             if fresh.rows:
                 yield fresh
-            if not asked.rows or self._complete():
+            if not asked.rows:
                 ended = True
+            elif self._complete():
+                # A full page may be where COUNT is capped as well.
+                is_last = self._is_single or len(asked.rows) < self._size
+                ended = is_last or not self._ask(position=len(self._seen) + 1).rows
             elif len(asked.rows) < self._size:
                 ended = yield from self._confirm_end()
             elif self._is_crowded(asked):
                 yield from self._read_second()
+                ended = self._complete()
             elif not fresh.rows:
                 raise UnsortedError("the answer does not keep to the window asked for")
         self._check_count()
 
+    @property
+    def _is_single(self) -> bool:
+        return self._source.entity.reading is Reading.SINGLE
+
     def _complete(self) -> bool:
-        if self._source.entity.reading is Reading.SINGLE and self._found:
-            return True
-        return self._found == self._expected
+        return self._found == self._expected or (self._is_single and self._found > 0)
 
     def _check_count(self) -> None:
         """Refuse to believe in an end that comes before what COUNT had promised."""

@@ -91,12 +91,14 @@ class Passes:
             rows = self._take(page.rows)
             if rows:
                 yield page._replace(rows=rows)
-            if len(self._found) == count:
+            if len(self._found) == count and len(page.rows) < self._size:
                 return True
             if self._order and previous is not None and previous <= self._ids:
                 return True
             # A row sent twice is one; a page of known rows is stepped over.
             position = len(self._ids) + 1 if len(self._ids) > known else position + len(ids)
+            if position > 3 * (len(self._ids) + self._size):
+                raise EntityError("QBO sends the same objects again and again for every position")
         return len(self._found) == count
 
     def _fetch(self, position: int) -> Page:

@@ -86,7 +86,9 @@ class RawStream(Stream):
     @property
     def task(self) -> Task:
         """What this stream has to read: from its bookmark on, else from start_date."""
-        return Task(self.entity, self._bookmark or self._quickbooks.settings.start)
+        bookmark = self._bookmark
+        start = bookmark or self._quickbooks.settings.start
+        return Task(self.entity, start, is_first=bookmark is None)
 
     @property
     def _is_incremental(self) -> bool:
@@ -183,13 +185,16 @@ class RawStream(Stream):
                         stamp.moment if stamp else None,
                     )
                 yield Step(None, window, window.end)
-            yield Step(None, None, reader.end)
+            if reader.end > reader.range(self.name).start:
+                yield Step(None, None, reader.end)
         except RefusedError as error:
             self.logger.warning("%s: read whole, since windows do not work: %s", self.name, error)
             reader.abandon(self.name)
             # The windows have proven nothing: an interrupted run has to begin again.
             self.stream_state.clear()
             self.stream_state.update(before)
+            self.state_manager.is_flushed = False
+            self._write_state_message()
             for page in reader.read_whole(self.name):
                 yield Step(page, reader.range(self.name), None)
 

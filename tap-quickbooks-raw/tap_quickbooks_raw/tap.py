@@ -109,7 +109,9 @@ class TapQuickBooksRaw(Tap):
     @override
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over bookmarks, unless they are of another company or unreadable."""
-        bookmarks: object = state.get("bookmarks", {})
+        bookmarks: object = state.get("bookmarks")
+        if bookmarks is None:
+            return
         if not isinstance(bookmarks, dict):
             raise StateError("The state is no Singer state; see `meltano state get`, or clear it")
         for stream, bookmark in bookmarks.items():
@@ -199,6 +201,8 @@ class TapQuickBooksRaw(Tap):
                 exit_code = tap.finish()
             except QuickBooksError as reason:
                 tap.stop(reason)
+            finally:
+                tap.run.close()
         except QuickBooksError as error:
             cls.logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
             exit_code = 1
@@ -244,7 +248,7 @@ def _check_bookmark(stream: str, bookmark: object, realm_id: str | None) -> None
     if not isinstance(bookmark, dict):
         raise StateError(f"The state of {stream} is no object; see `meltano state get`")
     owner = bookmark.get("realm_id")
-    if owner is not None and realm_id is not None and owner != realm_id:
+    if owner is not None and realm_id is not None and str(owner) != realm_id:
         raise StateError(
             f"This state belongs to company (realm) {owner}, but realm_id is {realm_id}: "
             f"run with --state-id-suffix {realm_id} to keep one state per company"
