@@ -97,7 +97,7 @@ class Passes:
                 return True
             # A row sent twice is one; a page of known rows is stepped over.
             position = len(self._ids) + 1 if len(self._ids) > known else position + len(ids)
-            if position > 3 * (len(self._ids) + self._size):
+            if position > 3 * len(self._ids) + 10:
                 raise EntityError("QBO sends the same objects again and again for every position")
         return len(self._found) == count
 
