@@ -12,15 +12,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 from tap_quickbooks_raw.exceptions import SettingsError
 from tap_quickbooks_raw.verify import connect
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SIMULATOR = PROJECT / ".simulator"
-CREDENTIALS = ("QB_CLIENT_ID", "QB_CLIENT_SECRET", "QB_REALM_ID")
+CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "REALM_ID")
+# Either prefix may carry them: `.env`'s own, or the one by which Meltano names settings.
+PREFIXES = ("QB_", "TAP_QUICKBOOKS_RAW_")
+LOCAL = ("127.0.0.1", "localhost")
 JOB = "quickbooks-to-raw"
 # The simulated company has a state of its own, so that a real one may follow.
 DEMO_SUFFIX = "simulator"
@@ -29,20 +36,47 @@ DEMO_SUFFIX = "simulator"
 def main() -> int:
     """Run everything; return the exit code."""
     settings = {**dotenv_values(PROJECT / ".env"), **os.environ}
-    given = [name for name in CREDENTIALS if settings.get(name)]
-    if given and len(given) < len(CREDENTIALS):
-        missing = ", ".join(name for name in CREDENTIALS if name not in given)
-        say(f"{missing}: missing in .env. Give all QB_* credentials, or none for the simulator.")
+    real = is_real(settings)
+    if real and (missing := [f"QB_{name}" for name in CREDENTIALS if not given(settings, name)]):
+        say(
+            f"{', '.join(missing)}: missing in .env. "
+            "Give all QB_* credentials, or none for the simulator."
+        )
         return 1
     if not settings.get("POSTGRES_HOST"):
         start_postgres()
-    if given:
+    if real:
         return load_and_verify(settings)
-    start_simulator()
+    start_simulator(settings)
     try:
         return load_and_verify(settings, "--state-id-suffix", DEMO_SUFFIX)
     finally:
         run("quickbooks-simulator", "stop", "--data", str(SIMULATOR))
+
+
+def given(settings: Mapping[str, str | None], name: str) -> bool:
+    """Whether a credential is given, under whichever of its names."""
+    return any((settings.get(prefix + name) or "").strip() for prefix in PREFIXES)
+
+
+def is_real(settings: Mapping[str, str | None]) -> bool:
+    """Whether a real company is meant: no part of its keys may be sent to the simulator."""
+    return any(given(settings, name) for name in (*CREDENTIALS, "REFRESH_TOKEN"))
+
+
+def state_id(settings: Mapping[str, str | None], *suffix: str) -> str:
+    """The name of the job's state, as Meltano composes it."""
+    environment = settings.get("MELTANO_ENVIRONMENT") or "dev"
+    return ":".join((environment, "tap-quickbooks-raw-to-target-postgres", *suffix))
+
+
+def without_proxy(settings: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables by which local addresses are reached directly, with what they had."""
+    had = [settings.get(name) or "" for name in ("no_proxy", "NO_PROXY")]
+    if "*" in had:
+        return dict.fromkeys(("no_proxy", "NO_PROXY"), "*")
+    hosts = [host.strip() for hosts in had for host in hosts.split(",") if host.strip()]
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(dict.fromkeys((*hosts, *LOCAL))))
 
 
 def load_and_verify(settings: dict[str, str | None], *options: str) -> int:
@@ -54,8 +88,8 @@ def load_and_verify(settings: dict[str, str | None], *options: str) -> int:
         return 1
     if fresh:
         # A state from another database would leave this one with gaps.
-        state_id = ":".join(("dev", "tap-quickbooks-raw-to-target-postgres", *options[1:]))
-        run("meltano", "--log-level", "error", "state", "clear", "--force", state_id)
+        state = state_id(settings, *options[1:])
+        run("meltano", "--log-level", "error", "state", "clear", "--force", state)
     say(f"meltano run {' '.join((*options, JOB))}")
     loaded = run("meltano", "run", *options, JOB)
     say("Rows in QuickBooks Online against rows in raw:")
@@ -74,12 +108,13 @@ def start_postgres() -> None:
         os.environ[name] = value
 
 
-def start_simulator() -> None:
+def start_simulator(settings: Mapping[str, str | None]) -> None:
     """Start the simulator and hand its address and credentials to everything that follows."""
     if run("quickbooks-simulator", "start", "--data", str(SIMULATOR)):
         sys.exit(1)
     address = json.loads((SIMULATOR / "connection.json").read_text())
     os.environ.update(
+        without_proxy(settings),
         QB_CLIENT_ID=address["client_id"],
         QB_CLIENT_SECRET=address["client_secret"],
         QB_REALM_ID=address["realm_ids"][0],
@@ -95,9 +130,14 @@ def is_loaded(settings: dict[str, str | None]) -> bool:
     Raises:
         SettingsError: It cannot be reached.
     """
-    with connect(named(settings)) as connection:
-        found = connection.execute("SELECT to_regclass('raw.qb_accounts') IS NOT NULL")
-        return found.fetchone() == (True,)
+    environment = named(settings)
+    schema = environment.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA") or "raw"
+    with connect(environment) as connection:
+        found = connection.execute(
+            r"SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'qb\_%%' LIMIT 1",
+            (schema,),
+        )
+        return found.fetchone() is not None
 
 
 def named(settings: dict[str, str | None]) -> dict[str, str]:

@@ -263,6 +263,16 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[CompanyError], str]] = {
     "400-html": ({"status": 400, "body": "<html>Bad</html>"}, CompanyError, "400"),
     "401-nothing": ({"status": 401}, CompanyError, "401"),
     "500": ({"status": 500, "body": "oops"}, CompanyError, "500"),
+    "400-a-token-as-error": (
+        {"status": 400, "body": '{"error": "AB11-secret-token", "refresh_token": "AB12"}'},
+        CompanyError,
+        r"answered 400 \(Bad Request\)",
+    ),
+    "400-no-text-as-error": (
+        {"status": 400, "body": '{"error": {"invalid_grant": 1}}'},
+        CompanyError,
+        r"answered 400 \(Bad Request\)",
+    ),
     "503-html": ({"fault": "service_unavailable_html"}, CompanyError, "503"),
     "429": ({"fault": "throttle_json"}, CompanyError, "429"),
     "200-html": ({"status": 200, "body": "<html>Hello</html>"}, CompanyError, "token_url"),
@@ -310,6 +320,7 @@ def test_a_failed_refresh_is_one_clear_line_and_loses_nothing(  # noqa: PLR0913
     assert type(raised.value) is error
     assert "\n" not in str(raised.value)
     assert simulator.client_secret not in str(raised.value)
+    assert "AB1" not in str(raised.value)
     assert stored(store) == before
     assert refreshes(simulator) == 1
 
@@ -323,34 +334,93 @@ def test_an_endpoint_that_is_not_there_is_named(
         authenticate(simulator, token_url="http://127.0.0.1:9/").bearer()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"access_token": "new-access", "refresh_token": "new-refresh", "expires_in": "3600"}',
-        '{"access_token": "new-access", "refresh_token": "new-refresh", "expires_in": null}',
-        '{"access_token": "new-access", "refresh_token": "new-refresh"}',
-        '{"access_token": "new-access", "refresh_token": "new-refresh", "x": 1, "id_token": null}',
-    ],
-    ids=["text-for-seconds", "null-for-seconds", "no-seconds", "more-keys"],
-)
+NEW = '{"access_token": "new-access", "refresh_token": "new-refresh"'
+ODD_ANSWERS: dict[str, tuple[int, str]] = {
+    "no-seconds": (200, NEW + "}"),
+    "more-keys": (200, NEW + ', "x": 1, "id_token": null}'),
+    "byte-order-mark": (200, "\ufeff" + NEW + "}"),
+    "201": (201, NEW + "}"),
+    "control-character": (200, NEW + ', "x": "\n"}'),
+} | {
+    f"{seconds}-seconds": (200, f'{NEW}, "expires_in": {seconds}}}')
+    for seconds in (
+        *("3600", '"3600"', "null", '"never"', "{}", "[]", "true", "1e999", '"1e999"', "NaN"),
+        *('"NaN"', '"-Infinity"', "0", "-5"),
+    )
+}
+
+
+@pytest.mark.parametrize(("status", "body"), ODD_ANSWERS.values(), ids=list(ODD_ANSWERS))
 def test_an_odd_answer_does_not_lose_the_new_token(
-    simulator: RunningSimulator, authenticate: Authenticate, store: FileTokenStore, body: str
+    simulator: RunningSimulator,
+    authenticate: Authenticate,
+    store: FileTokenStore,
+    *,
+    status: int,
+    body: str,
 ) -> None:
-    script(simulator, {"status": 200, "body": body})
+    script(simulator, {"status": status, "body": body})
 
     assert authenticate(simulator).bearer() == "new-access"
     assert stored(store).refresh_token == "new-refresh"
     assert 3000 < stored(store).expires_at - simulator.now() < 3700
 
 
-def test_a_new_refresh_token_is_kept_even_where_the_access_token_is_missing(
+@pytest.mark.parametrize("seconds", ["1" * 5000, "[" * 100_000], ids=["digits", "depth"])
+def test_what_json_does_not_bear_is_no_traceback(
+    simulator: RunningSimulator, authenticate: Authenticate, seconds: str
+) -> None:
+    script(simulator, {"status": 200, "body": f'{{"expires_in": {seconds}}}'})
+
+    with pytest.raises(CompanyError, match="no usable access token"):
+        authenticate(simulator).bearer()
+
+
+@pytest.mark.parametrize(
+    "access_token",
+    ["", ', "access_token": 5', ', "access_token": ""', ', "access_token": "a\\nb"']
+    + [f', "access_token": "{text}"' for text in ("a b", "\u00e9", "\\ud800")],
+    ids=["missing", "number", "empty", "line-break", "blank", "accent", "surrogate"],
+)
+def test_a_new_refresh_token_is_kept_even_where_there_is_no_usable_access_token(
+    simulator: RunningSimulator,
+    authenticate: Authenticate,
+    store: FileTokenStore,
+    access_token: str,
+) -> None:
+    body = f'{{"refresh_token": "new-refresh"{access_token}}}'
+    script(simulator, {"status": 200, "body": body})
+
+    with pytest.raises(CompanyError, match="no usable access token") as raised:
+        authenticate(simulator).bearer()
+
+    assert "\n" not in str(raised.value)
+    assert stored(store).refresh_token == "new-refresh"
+    assert stored(store).access_token == ""
+
+
+@pytest.mark.parametrize("refresh_token", ["5", "null", '""', '"\\ud800"', "{}"])
+def test_an_odd_refresh_token_does_not_replace_the_old_one(
+    simulator: RunningSimulator,
+    authenticate: Authenticate,
+    store: FileTokenStore,
+    refresh_token: str,
+) -> None:
+    body = f'{{"access_token": "new", "refresh_token": {refresh_token}}}'
+    script(simulator, {"status": 200, "body": body})
+
+    assert authenticate(simulator).bearer() == "new"
+    assert stored(store).refresh_token == FIRST
+
+
+def test_a_stored_access_token_that_fits_no_header_is_renewed(
     simulator: RunningSimulator, authenticate: Authenticate, store: FileTokenStore
 ) -> None:
-    script(simulator, {"status": 200, "body": '{"refresh_token": "new-refresh"}'})
+    end = simulator.now() + 3600
+    store.save(KEY, Token(refresh_token=FIRST, access_token="a\nb", expires_at=end))
 
-    with pytest.raises(CompanyError, match="no token"):
-        authenticate(simulator).bearer()
-    assert stored(store).refresh_token == "new-refresh"
+    assert "\n" not in authenticate(simulator, "").bearer()
+    assert refreshes(simulator) == 1
 
 
 def test_an_answer_without_a_refresh_token_keeps_the_old_one(
@@ -362,14 +432,21 @@ def test_an_answer_without_a_refresh_token_keeps_the_old_one(
     assert stored(store).refresh_token == FIRST
 
 
-def test_a_short_lived_access_token_is_used_all_the_same(
-    own_simulator: Start, authenticate: Authenticate
+@pytest.mark.parametrize("seconds", [60, 180, 360])
+def test_a_short_lived_access_token_is_used_for_half_of_its_life(
+    own_simulator: Start, authenticate: Authenticate, seconds: int
 ) -> None:
-    simulator = own_simulator(rotation="strict", access_token_seconds=60)
-    authenticator = authenticate(simulator)
+    """Not one refresh per request."""
+    simulator = own_simulator(rotation="strict", access_token_seconds=seconds)
+    first = authenticate(simulator).bearer()
+    simulator.advance(seconds / 2 - 5)
+    again = authenticate(simulator).bearer()
+    simulator.advance(10)
+    later = authenticate(simulator).bearer()
 
-    assert authenticator.bearer()
-    assert authenticator.bearer()
+    assert first == again
+    assert first != later
+    assert refreshes(simulator) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff\xfe", b"null"])

@@ -64,23 +64,40 @@ BAD: list[tuple[str, Any]] = [
     ("realm_id", "-1"),
     ("realm_id", 9341453000000000),
     ("realm_id", "١٢٣"),
+    ("client_id", 5),
+    ("client_id", "app id"),
+    ("client_id", "a\u0441pp"),
     ("client_secret", 5),
+    ("client_secret", "s3\ncr3t"),
+    ("client_secret", "s3cr\u00e9t"),
     ("refresh_token", ["x"]),
     ("environment", "live"),
     ("api_url", "quickbooks.api.intuit.com"),
     ("api_url", "https:///x"),
+    ("api_url", "http://host:99999"),
+    ("api_url", "http://host:abc/"),
+    ("api_url", "http://host:0"),
+    ("api_url", "http://:80"),
+    ("api_url", "http://[::1"),
+    ("api_url", "http://a host/"),
+    ("api_url", "http://host/a b"),
+    ("token_url", "http://host:-1/x"),
+    ("token_url", "http://host/a\nb"),
     ("token_url", "ftp://host/x"),
     ("start_date", "yesterday"),
     ("start_date", "2024-02-30"),
     ("start_date", "01/31/2024"),
     ("start_date", 20240131),
     ("start_date", "0001-01-01T00:00:00+14:00"),
+    ("end_date", "9999-12-31T23:59:59-14:00"),
     ("end_date", "2024-13-01"),
     ("end_date", "2000-01-01"),
     ("end_date", "1999-12-31T23:59:59Z"),
     ("chunk_days", 0),
     ("chunk_days", 1.5),
+    ("chunk_days", 36_501),
     ("settle_seconds", -1),
+    ("settle_seconds", 86_401),
     ("page_size", 0),
     ("page_size", 1001),
     ("page_size", "500"),
@@ -88,6 +105,7 @@ BAD: list[tuple[str, Any]] = [
     ("concurrency", 0),
     ("concurrency", 11),
     ("requests_per_minute", 0),
+    ("requests_per_minute", 10_001),
     ("max_attempts", 0),
     ("max_attempts", 21),
     ("max_api_calls", 0),
@@ -110,6 +128,26 @@ def test_a_bad_secret_is_not_shown(name: str) -> None:
     (line,) = lines(**{name: ["very-secret"]})
 
     assert "very-secret" not in line
+
+
+@pytest.mark.parametrize("name", ["client_id", "client_secret"])
+@pytest.mark.parametrize("value", ["very-secret text", "very-secret\u00e9"], ids=ascii)
+def test_a_key_that_fits_no_header_is_not_shown(name: str, value: str) -> None:
+    """The secret may stand in the line of the ID."""
+    (line,) = lines(**{name: value})
+
+    assert line.startswith(f"{name}: ")
+    assert "very-secret" not in line
+
+
+def test_the_largest_numbers_are_within_what_dates_can_bear() -> None:
+    assert lines(chunk_days=36_500, settle_seconds=86_400, requests_per_minute=10_000) == []
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_outside_of_the_calendar_is_no_date(text: str) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        parse_date(text)
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret", "realm_id"])

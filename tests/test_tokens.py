@@ -196,12 +196,39 @@ def test_a_file_address_names_the_file(address: str, path: str) -> None:
     assert store._path == Path(path)
 
 
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    """Replaced by a file, it would leave tokens that are soon dead where it led."""
+    target, link = tmp_path / "kept" / "tokens.json", tmp_path / "tokens.json"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    open_store(link.as_uri()).save(KEY, TOKEN)
+    open_store(link.as_uri()).save(KEY, Token(refresh_token="refresh-2"))
+
+    assert link.is_symlink()
+    assert FileTokenStore(target).load(KEY) == Token(refresh_token="refresh-2")
+
+
+FORM = "give file:///absolute/path/of/a/file.json"
+
+
 @pytest.mark.parametrize(
-    "address", ["", "tokens.json", "/var/tokens.json", "ftp://host/x", "file://", "file://host/x"]
+    ("address", "message"),
+    [
+        ("", FORM),
+        ("tokens.json", FORM),
+        ("/var/tokens.json", FORM),
+        ("file://", FORM),
+        ("file://host/x", FORM),
+        ("ftp://host/x", f"'ftp' is not supported; {FORM}"),
+        ("postgresql://user:secret@host/x", f"'postgresql' is not supported; {FORM}"),
+        ("file://[", f"Invalid IPv6 URL; {FORM}"),
+        ("file:///a%00b", f"embedded null byte; {FORM}"),
+    ],
 )
-def test_an_address_of_no_known_kind_is_refused(address: str) -> None:
-    with pytest.raises(SettingsError, match=r"^token_store: "):
+def test_an_address_of_no_known_kind_is_refused(address: str, message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
         open_store(address)
+    assert str(raised.value) == f"token_store: {message}"
 
 
 def test_tokens_are_hidden_from_sight() -> None:

@@ -7,12 +7,15 @@ never sent twice, since its answer may have been the only copy of the next refre
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import re
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from http.client import responses
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
@@ -47,6 +50,13 @@ CONNECT_AGAIN = Retry(
     allowed_methods=None,
 )
 
+# What may stand in a header.
+_VISIBLE = re.compile("[!-~]+")
+# What can be written to the store; a lone surrogate has no UTF-8.
+_TEXT = re.compile("[^\ud800-\udfff]+")
+# RFC 6749, 5.2; anything else in its place may be a token and is not shown.
+_ERROR_WORD = re.compile("[a-z_]{1,40}")
+
 logger = logging.getLogger("tap-quickbooks-raw.auth")
 
 
@@ -60,18 +70,6 @@ class Credentials(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Credentials(realm_id={self.realm_id!r})"
-
-
-class _Answer(msgspec.Struct):
-    """What a refresh gave; whatever else is odd, a new refresh token must not be lost."""
-
-    access_token: str | None = None
-    expires_in: float | None = None
-    refresh_token: str | None = None
-
-
-class _Refusal(msgspec.Struct):
-    error: str = ""
 
 
 class Authenticator:
@@ -127,9 +125,12 @@ class Authenticator:
             self._token = None
 
     def _usable(self, token: Token, rejected: str) -> bool:
+        # Half of a short life, or each request would find the token to be at its end.
+        early = min(EARLY_SECONDS, (token.expires_at - token.refreshed_at) / 2)
         return (
-            token.access_token not in {"", rejected}
-            and token.expires_at - EARLY_SECONDS > self._now()
+            token.access_token != rejected
+            and _VISIBLE.fullmatch(token.access_token) is not None
+            and token.expires_at - early > self._now()
         )
 
     def _current(self) -> Token:
@@ -182,34 +183,30 @@ class Authenticator:
                     f"The token endpoint {self._token_url} did not answer "
                     f"({type(error).__name__}); check token_url and the network, then run again"
                 ) from None
-        if response.status_code != requests.codes.ok:
-            raise self._refused(response)
-        try:
-            answer = msgspec.json.decode(response.content, type=_Answer, strict=False)
-        except msgspec.DecodeError:
-            answer = _Answer()
-        if not (answer.access_token or answer.refresh_token):
+        answer = _decode(response.content)
+        if response.status_code // 100 != 2:  # noqa: PLR2004  Any success may carry the token.
+            raise self._refused(response.status_code, _pick(answer, "error", _ERROR_WORD))
+        access_token = _pick(answer, "access_token", _VISIBLE)
+        refresh_token = _pick(answer, "refresh_token", _TEXT)
+        if not (access_token or refresh_token):
             raise self._no_token()
-        logger.info("Refreshed the access token of company (realm) %s", self._key.realm_id)
+        if access_token:
+            logger.info("Refreshed the access token of company (realm) %s", self._key.realm_id)
         return Token(
-            refresh_token=answer.refresh_token or token.refresh_token,
-            access_token=answer.access_token or "",
-            expires_at=started + (answer.expires_in or LIFETIME_SECONDS),
+            refresh_token=refresh_token or token.refresh_token,
+            access_token=access_token,
+            expires_at=started + _lifetime(answer),
             refreshed_at=started,
             seed=token.seed,
         )
 
     def _no_token(self) -> CompanyError:
         return CompanyError(
-            f"The token endpoint {self._token_url} sent an answer that is no token; "
+            f"The token endpoint {self._token_url} sent an answer with no usable access token; "
             "check token_url, then run again"
         )
 
-    def _refused(self, response: requests.Response) -> CompanyError:
-        try:
-            reason = msgspec.json.decode(response.content, type=_Refusal).error
-        except msgspec.DecodeError:
-            reason = ""
+    def _refused(self, status: int, reason: str) -> CompanyError:
         match reason:
             case "invalid_grant":
                 return ReconnectError(
@@ -225,7 +222,36 @@ class Authenticator:
                 )
             case _:
                 return CompanyError(
-                    f"The token endpoint answered {response.status_code} "
-                    f"({reason or response.reason or 'no reason given'}) for company (realm) "
+                    f"The token endpoint answered {status} "
+                    f"({reason or responses.get(status, 'no reason given')}) for company (realm) "
                     f"{self._key.realm_id}; no token was lost, run again later"
                 )
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    """Read an answer whatever else is odd in it: a new refresh token must not be lost."""
+    try:
+        answer = json.loads(
+            content.decode("utf-8-sig", errors="replace"), strict=False, parse_int=float
+        )
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _pick(answer: dict[str, Any], name: str, form: re.Pattern[str]) -> str:
+    """Return a text of the answer; empty where there is none of that form."""
+    value = answer.get(name)
+    return value if isinstance(value, str) and form.fullmatch(value) else ""
+
+
+def _lifetime(answer: dict[str, Any]) -> float:
+    """Seconds until the access token ends; the usual ones where the answer has no number."""
+    value = answer.get("expires_in")
+    if isinstance(value, bool):
+        return LIFETIME_SECONDS
+    try:
+        seconds = float(value)  # type: ignore[arg-type]  # That is what is tried.
+    except (TypeError, ValueError):
+        return LIFETIME_SECONDS
+    return seconds if math.isfinite(seconds) and seconds > 0 else LIFETIME_SECONDS

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft7Validator
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from tap_quickbooks_raw.exceptions import SettingsError
 
@@ -35,136 +38,112 @@ ENVIRONMENT_NAMES = {
     "refresh_token": "QB_REFRESH_TOKEN",
 }
 
+# What HTTP's basic authentication can carry.
+_VISIBLE = "^[!-~]+$"
+
+
+def _text(title: str, description: str, **more: object) -> dict[str, Any]:
+    return {"type": "string", "title": title, "description": description, **more}
+
+
+def _integer(title: str, description: str, **more: object) -> dict[str, Any]:
+    return {"type": "integer", "title": title, "description": description, **more}
+
+
 CONFIG_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["client_id", "client_secret", "realm_id"],
     "properties": {
-        "client_id": {
-            "type": "string",
-            "title": "Client ID",
-            "description": "Client ID of the Intuit app.",
-        },
-        "client_secret": {
-            "type": "string",
-            "title": "Client secret",
-            "description": "Client secret of the Intuit app.",
-            "secret": True,
-        },
-        "realm_id": {
-            "type": "string",
-            "pattern": "^[0-9]+$",
-            "title": "Realm ID",
-            "description": "The company, a digit string.",
-        },
-        "refresh_token": {
-            "type": "string",
-            "title": "Refresh token",
-            "description": "First refresh token; afterwards the token store has the newer one.",
-            "secret": True,
-        },
-        "token_store": {
-            "type": "string",
-            "title": "Token store",
-            "description": "Where rotating tokens are kept: file:///path of a JSON file. "
+        "client_id": _text("Client ID", "Client ID of the Intuit app.", pattern=_VISIBLE),
+        "client_secret": _text(
+            "Client secret", "Client secret of the Intuit app.", secret=True, pattern=_VISIBLE
+        ),
+        "realm_id": _text("Realm ID", "The company, a digit string.", pattern="^[0-9]+$"),
+        "refresh_token": _text(
+            "Refresh token",
+            "First refresh token; afterwards the token store has the newer one.",
+            secret=True,
+        ),
+        "token_store": _text(
+            "Token store",
+            "Where rotating tokens are kept: file:///path of a JSON file. "
             "Default: .tokens/quickbooks.json in the project.",
-        },
-        "environment": {
-            "type": "string",
-            "enum": ["production", "sandbox"],
-            "default": "production",
-            "title": "Environment",
-            "description": "Chooses Intuit's host: production or sandbox.",
-        },
-        "api_url": {
-            "type": "string",
-            "pattern": "^https?://[^/]",
-            "title": "API URL",
-            "description": "Overrides Intuit's API host (simulator, proxy): "
-            "the base before /v3/company/...",
-        },
-        "token_url": {
-            "type": "string",
-            "pattern": "^https?://[^/]",
-            "title": "Token URL",
-            "description": "Overrides the full address of Intuit's token endpoint.",
-        },
-        "start_date": {
-            "type": "string",
-            "default": "2000-01-01",
-            "title": "Start date",
-            "description": "Lower bound of MetaData.LastUpdatedTime, inclusive; used only where "
+        ),
+        "environment": _text(
+            "Environment",
+            "Chooses Intuit's host: production or sandbox.",
+            enum=["production", "sandbox"],
+            default="production",
+        ),
+        "api_url": _text(
+            "API URL",
+            "Overrides Intuit's API host (simulator, proxy): the base before /v3/company/...",
+            pattern="^https?://[^/]",
+        ),
+        "token_url": _text(
+            "Token URL",
+            "Overrides the full address of Intuit's token endpoint.",
+            pattern="^https?://[^/]",
+        ),
+        "start_date": _text(
+            "Start date",
+            "Lower bound of MetaData.LastUpdatedTime, inclusive; used only where "
             "the stream has no bookmark. Alias: fecha_inicio.",
-        },
-        "end_date": {
-            "type": "string",
-            "title": "End date",
-            "description": "Upper bound, exclusive. Default: the server's clock less "
+            default="2000-01-01",
+        ),
+        "end_date": _text(
+            "End date",
+            "Upper bound, exclusive. Default: the server's clock less "
             "settle_seconds, which also caps a later value. Alias: fecha_fin.",
-        },
-        "chunk_days": {
-            "type": "integer",
-            "minimum": 1,
-            "title": "Chunk days",
-            "description": "Fixed length of a window in days. Default: one window per stream.",
-        },
-        "settle_seconds": {
-            "type": "integer",
-            "minimum": 0,
-            "default": 30,
-            "title": "Settle seconds",
-            "description": "How far the upper bound stays behind the server's clock.",
-        },
-        "page_size": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 1000,
-            "default": 1000,
-            "title": "Page size",
-            "description": "Rows per page, 1 to 1000.",
-        },
-        "concurrency": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 10,
-            "default": 8,
-            "title": "Concurrency",
-            "description": "Requests in flight per company, 1 to 10.",
-        },
-        "requests_per_minute": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 500,
-            "title": "Requests per minute",
-            "description": "Ceiling per company; Intuit allows 500.",
-        },
-        "max_attempts": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 20,
-            "default": 5,
-            "title": "Max attempts",
-            "description": "Attempts per request.",
-        },
-        "max_api_calls": {
-            "type": "integer",
-            "minimum": 1,
-            "title": "Max API calls",
-            "description": "Stop cleanly (exit 0, state saved) after so many requests.",
-        },
-        "max_run_seconds": {
-            "type": "integer",
-            "minimum": 1,
-            "title": "Max run seconds",
-            "description": "Stop cleanly (exit 0, state saved) after so many seconds.",
-        },
-        "minor_version": {
-            "type": "integer",
-            "minimum": 1,
-            "default": 75,
-            "title": "Minor version",
-            "description": "QBO minor version; Intuit serves anything below 75 as 75.",
-        },
+        ),
+        "chunk_days": _integer(
+            "Chunk days",
+            "Fixed length of a window in days. Default: one window per stream.",
+            minimum=1,
+            maximum=36500,
+        ),
+        "settle_seconds": _integer(
+            "Settle seconds",
+            "How far the upper bound stays behind the server's clock.",
+            minimum=0,
+            maximum=86400,
+            default=30,
+        ),
+        "page_size": _integer(
+            "Page size", "Rows per page, 1 to 1000.", minimum=1, maximum=1000, default=1000
+        ),
+        "concurrency": _integer(
+            "Concurrency",
+            "Requests in flight per company, 1 to 10.",
+            minimum=1,
+            maximum=10,
+            default=8,
+        ),
+        "requests_per_minute": _integer(
+            "Requests per minute",
+            "Ceiling per company; Intuit allows 500.",
+            minimum=1,
+            maximum=10000,
+            default=500,
+        ),
+        "max_attempts": _integer(
+            "Max attempts", "Attempts per request.", minimum=1, maximum=20, default=5
+        ),
+        "max_api_calls": _integer(
+            "Max API calls", "Stop cleanly (exit 0, state saved) after so many requests.", minimum=1
+        ),
+        "max_run_seconds": _integer(
+            "Max run seconds",
+            "Stop cleanly (exit 0, state saved) after so many seconds.",
+            minimum=1,
+        ),
+        "minor_version": _integer(
+            "Minor version",
+            "QBO minor version; Intuit serves anything below 75 as 75.",
+            minimum=1,
+            default=75,
+        ),
     },
 }
 
@@ -225,7 +204,7 @@ def problems(config: Mapping[str, Any]) -> list[str]:
         for error in Draft7Validator(CONFIG_SCHEMA).iter_errors(config)
         for line in _explain(error, config)
     ]
-    return lines or list(_date_problems(config))
+    return lines or [*_address_problems(config), *_date_problems(config)]
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -258,10 +237,13 @@ def parse_date(text: str) -> datetime:
     """Read a date or date-time, in whole seconds; without an offset it is in UTC.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is neither, or not within the years 1 to 9999 in UTC.
     """
     moment = datetime.fromisoformat(text)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
     return moment.replace(microsecond=0)
 
 
@@ -278,7 +260,10 @@ def _explain(error: ValidationError, config: Mapping[str, Any]) -> Iterator[str]
                 yield f"{name}: is no setting" + (f"; did you mean {near[0]}?" if near else "")
         case _:
             name = str(error.path[0])
-            if CONFIG_SCHEMA["properties"][name].get("secret"):
+            if error.validator == "pattern" and error.validator_value == _VISIBLE:
+                # Not shown either: it may be the secret in the wrong line.
+                yield f"{name}: has blanks or characters outside ASCII; copy it again"
+            elif CONFIG_SCHEMA["properties"][name].get("secret"):
                 yield f"{name}: is not a text"
             elif error.validator == "pattern":
                 meaning = CONFIG_SCHEMA["properties"][name]["description"]
@@ -287,13 +272,25 @@ def _explain(error: ValidationError, config: Mapping[str, Any]) -> Iterator[str]
                 yield f"{name}: {error.message}"
 
 
+def _address_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("api_url", "token_url"):
+        address = config.get(name, TOKEN_URL)
+        try:
+            parts = parse_url(address)
+            usable = bool(parts.host) and parts.port != 0 and not re.search(r"\s", address)
+        except LocationParseError:
+            usable = False
+        if not usable:
+            yield f"{name}: {address!r} is no address; write it like https://host:443/path"
+
+
 def _date_problems(config: Mapping[str, Any]) -> Iterator[str]:
     dates: dict[str, datetime] = {}
     for name in ("start_date", "end_date"):
         if name in config:
             try:
                 dates[name] = parse_date(config[name])
-            except (ValueError, OverflowError):
+            except ValueError:
                 yield f"{name}: {config[name]!r} is no date; write it like 2024-01-31"
     if "end_date" in dates and dates["end_date"] <= dates.get("start_date", dates["end_date"]):
         yield f"end_date: {config['end_date']} is not after start_date {config['start_date']}"

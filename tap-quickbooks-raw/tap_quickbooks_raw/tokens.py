@@ -81,13 +81,16 @@ def open_store(address: str) -> TokenStore:
     Raises:
         SettingsError: The address is of no known kind.
     """
-    parts = urlsplit(address)
-    if parts.scheme == "file" and parts.path and parts.netloc in {"", "localhost"}:
-        return FileTokenStore(Path(unquote(parts.path)))
-    raise SettingsError(
-        f"token_store: {parts.scheme or 'this'!r} is not supported; "
-        "give file:///absolute/path/of/a/file.json"
-    )
+    form = "give file:///absolute/path/of/a/file.json"
+    try:
+        parts = urlsplit(address)
+        if parts.scheme == "file" and parts.path and parts.netloc in {"", "localhost"}:
+            # A link is written through: replaced, it would leave dead tokens where it led.
+            return FileTokenStore(Path(unquote(parts.path)).resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SettingsError(f"token_store: {error}; {form}") from None
+    kind = f"{parts.scheme!r} is not supported; " if parts.scheme not in {"", "file"} else ""
+    raise SettingsError(f"token_store: {kind}{form}")
 
 
 class FileTokenStore:

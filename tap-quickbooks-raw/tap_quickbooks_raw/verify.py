@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import sys
+import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -18,9 +19,21 @@ from psycopg import sql
 from tap_quickbooks_raw.company import CompanyReader, ReadingSettings, Task, base_query
 from tap_quickbooks_raw.counting import count_all
 from tap_quickbooks_raw.entities import ENTITIES, Reading
-from tap_quickbooks_raw.exceptions import QuickBooksError, SettingsError, UnavailableError
+from tap_quickbooks_raw.exceptions import (
+    EntityError,
+    QuickBooksError,
+    SettingsError,
+    UnavailableError,
+)
 from tap_quickbooks_raw.run import Run
-from tap_quickbooks_raw.settings import CONFIG_SCHEMA, ENVIRONMENT_NAMES, parse, problems, resolve
+from tap_quickbooks_raw.settings import (
+    ALIASES,
+    CONFIG_SCHEMA,
+    ENVIRONMENT_NAMES,
+    parse,
+    problems,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +42,7 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.settings import Settings
 
 UNAVAILABLE = "unavailable"
+REASON_LENGTH = 100
 
 logger = logging.getLogger("tap-quickbooks-raw.verify")
 
@@ -38,26 +52,38 @@ class Verdict(NamedTuple):
 
     Attributes:
         entity: The entity.
-        source: Rows in QBO; None if the company does not have the entity.
+        source: Rows in QBO, or why they cannot be counted.
         raw: Living rows in `raw`.
     """
 
     entity: Entity
-    source: int | None
+    source: int | EntityError
     raw: int
+
+    @property
+    def rows(self) -> int:
+        """Rows in QBO, as far as they are known."""
+        return self.source if isinstance(self.source, int) else 0
 
     @property
     def agrees(self) -> bool:
         """Whether nothing is missing and nothing is too much."""
-        return (self.source or 0) == self.raw
+        known = isinstance(self.source, int | UnavailableError)
+        return known and self.rows == self.raw
 
     @property
     def text(self) -> str:
         """The verdict in a word or two."""
-        if not self.agrees:
-            difference = self.raw - (self.source or 0)
-            return f"{-difference} missing" if difference < 0 else f"{difference} too many"
-        return UNAVAILABLE if self.source is None else "ok"
+        difference = self.raw - self.rows
+        match self.source:
+            case int() | UnavailableError() if difference:
+                return f"{-difference} missing" if difference < 0 else f"{difference} too many"
+            case int():
+                return "ok"
+            case UnavailableError():
+                return UNAVAILABLE
+            case error:
+                return f"cannot be counted: {textwrap.shorten(str(error), REASON_LENGTH)}"
 
 
 def compare(settings: Settings, connection: psycopg.Connection) -> Iterator[Verdict]:
@@ -71,35 +97,36 @@ def compare(settings: Settings, connection: psycopg.Connection) -> Iterator[Verd
         run.close()
 
 
-def count_source(run: Run) -> dict[str, int | None]:
-    """Count the objects of every entity in QBO; None where the company does not have it."""
+def count_source(run: Run) -> dict[str, int | EntityError]:
+    """Count the objects of every entity in QBO, or say why one cannot be counted."""
     start = run.settings.start
     countable = [
         entity for entity in ENTITIES if entity.reading not in {Reading.GET, Reading.RATES}
     ]
     queries = [base_query(entity).between(start, run.settings.end) for entity in countable]
     counted = dict(zip(countable, count_all(run.client, queries), strict=True))
-    return {
-        entity.stream: _sweep(run, entity) if counted.get(entity) is None else counted[entity]
-        for entity in ENTITIES
-    }
+    counts: dict[str, int | EntityError] = {}
+    for entity in ENTITIES:
+        count = counted.get(entity)
+        counts[entity.stream] = _sweep(run, entity) if count is None else count
+    return counts
 
 
-def _sweep(run: Run, entity: Entity) -> int | None:
+def _sweep(run: Run, entity: Entity) -> int | EntityError:
     """Count an entity that QBO does not count: by its ids."""
     task = Task(entity, run.settings.start)
     reading = ReadingSettings(end=run.settings.end, settle=run.settings.settle)
     reader = CompanyReader(run.client, reading, tasks=[task], check=run.check)
     try:
         return len({row.id for page in reader.read_all(entity.stream) for row in page.rows})
-    except UnavailableError:
-        return None
+    except EntityError as error:
+        return error
     finally:
         reader.close()
 
 
 def _count_raw(connection: psycopg.Connection, entity: Entity, settings: Settings) -> int:
-    schema = os.environ.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "raw")
+    schema = os.environ.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA") or "raw"
     known = connection.execute(
         "SELECT to_regclass(%s) IS NOT NULL", (f'"{schema}"."{entity.stream}"',)
     ).fetchone()
@@ -123,11 +150,12 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         SettingsError: One is missing or wrong.
     """
     config: dict[str, object] = {}
-    for name, entry in CONFIG_SCHEMA["properties"].items():
+    for name in (*CONFIG_SCHEMA["properties"], *ALIASES):
+        entry = CONFIG_SCHEMA["properties"][ALIASES.get(name, name)]
         text = environment.get(f"TAP_QUICKBOOKS_RAW_{name.upper()}") or environment.get(
             ENVIRONMENT_NAMES.get(name, ""), ""
         )
-        is_number = entry["type"] == "integer" and text.isdigit()
+        is_number = entry["type"] == "integer" and text.isascii() and text.isdecimal()
         config[name] = int(text) if is_number else text
     resolved = resolve(config)
     errors = problems(resolved)
@@ -168,9 +196,9 @@ def table(verdicts: list[Verdict]) -> str:
     """Lay out the verdicts for reading."""
     lines = [f"{'entity':<22}{'rows in QBO':>12}{'rows in raw':>12}  verdict"]
     for verdict in verdicts:
-        source = "-" if verdict.source is None else f"{verdict.source:,}"
+        source = f"{verdict.source:,}" if isinstance(verdict.source, int) else "-"
         lines.append(f"{verdict.entity.name:<22}{source:>12}{verdict.raw:>12,}  {verdict.text}")
-    total = sum(verdict.source or 0 for verdict in verdicts)
+    total = sum(verdict.rows for verdict in verdicts)
     agree = sum(verdict.agrees for verdict in verdicts)
     lines.append(
         f"{'total':<22}{total:>12,}{sum(verdict.raw for verdict in verdicts):>12,}"

@@ -1,0 +1,153 @@
+"""`make run`: whose company, which state, which addresses."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests.utils import should_bypass_proxies
+
+PATH = Path(__file__).resolve().parent.parent / "orchestrate" / "run.py"
+
+
+@pytest.fixture(scope="module")
+def run() -> Any:
+    """The script, as a module."""
+    spec = importlib.util.spec_from_file_location("orchestrate_run", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("settings", "real"),
+    [
+        ({}, False),
+        ({"QB_CLIENT_ID": "", "QB_CLIENT_SECRET": None, "QB_REALM_ID": " "}, False),
+        ({"POSTGRES_HOST": "db", "TAP_QUICKBOOKS_RAW_ENVIRONMENT": "sandbox"}, False),
+        ({"QB_CLIENT_SECRET": "x"}, True),
+        ({"TAP_QUICKBOOKS_RAW_CLIENT_ID": "x"}, True),
+        ({"TAP_QUICKBOOKS_RAW_CLIENT_SECRET": "x"}, True),
+        ({"TAP_QUICKBOOKS_RAW_REALM_ID": "1"}, True),
+        ({"QB_REFRESH_TOKEN": "x"}, True),
+        ({"TAP_QUICKBOOKS_RAW_REFRESH_TOKEN": "x"}, True),
+    ],
+)
+def test_no_part_of_real_keys_is_sent_to_the_simulator(
+    run: Any, settings: dict[str, str | None], *, real: bool
+) -> None:
+    assert run.is_real(settings) is real
+
+
+@pytest.fixture
+def started(run: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What `main` would start, instead of starting it."""
+    steps: list[str] = []
+    for name in ("start_postgres", "start_simulator", "load_and_verify", "run", "say"):
+        monkeypatch.setattr(run, name, lambda *_, name=name: steps.append(name) or 0)
+    monkeypatch.setattr(run, "PROJECT", Path("/nowhere"))
+    monkeypatch.setattr(run, "os", type("os", (), {"environ": {"POSTGRES_HOST": "db"}}))
+    return steps
+
+
+@pytest.mark.parametrize("names", [3 * ["QB_"], 3 * ["TAP_QUICKBOOKS_RAW_"]], ids=lambda n: n[0])
+def test_with_keys_of_either_name_the_real_company_is_loaded(
+    run: Any, started: list[str], names: list[str]
+) -> None:
+    for prefix, name in zip(names, ("CLIENT_ID", "CLIENT_SECRET", "REALM_ID"), strict=True):
+        run.os.environ[prefix + name] = "1"
+
+    assert run.main() == 0
+    assert started == ["load_and_verify"]
+
+
+def test_with_some_keys_nothing_is_started(run: Any, started: list[str]) -> None:
+    run.os.environ["TAP_QUICKBOOKS_RAW_CLIENT_SECRET"] = "real"
+
+    assert run.main() == 1
+    assert started == ["say"]
+
+
+def test_without_keys_the_simulator_stands_in(run: Any, started: list[str]) -> None:
+    assert run.main() == 0
+    assert started == ["start_simulator", "load_and_verify", "run"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "suffix", "state"),
+    [
+        ({}, [], "dev:tap-quickbooks-raw-to-target-postgres"),
+        ({"MELTANO_ENVIRONMENT": ""}, [], "dev:tap-quickbooks-raw-to-target-postgres"),
+        (
+            {"MELTANO_ENVIRONMENT": "prod"},
+            ["simulator"],
+            "prod:tap-quickbooks-raw-to-target-postgres:simulator",
+        ),
+    ],
+    ids=["default", "empty", "prod-with-suffix"],
+)
+def test_the_state_is_the_one_of_the_environment(
+    run: Any, settings: dict[str, str], suffix: list[str], state: str
+) -> None:
+    assert run.state_id(settings, *suffix) == state
+
+
+@pytest.mark.parametrize(
+    ("had", "has"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "a.example, b"}, "a.example,b,127.0.0.1,localhost"),
+        ({"no_proxy": "a", "NO_PROXY": "a,b,"}, "a,b,127.0.0.1,localhost"),
+        ({"no_proxy": "localhost"}, "localhost,127.0.0.1"),
+        ({"NO_PROXY": "*"}, "*"),
+        ({"NO_PROXY": None}, "127.0.0.1,localhost"),
+    ],
+    ids=str,
+)
+def test_the_simulator_is_reached_without_a_proxy(
+    run: Any, monkeypatch: pytest.MonkeyPatch, had: dict[str, str | None], has: str
+) -> None:
+    variables = run.without_proxy(had)
+
+    assert variables == {"no_proxy": has, "NO_PROXY": has}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert should_bypass_proxies("http://127.0.0.1:8080/v3", no_proxy=None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "schema"),
+    [
+        ({}, "raw"),
+        ({"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": ""}, "raw"),
+        ({"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "bronze"}, "bronze"),
+    ],
+    ids=["default", "empty", "bronze"],
+)
+@pytest.mark.parametrize("row", [None, (1,)], ids=["no-table", "a-table"])
+def test_any_table_of_the_schema_tells_that_it_is_loaded(
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    *,
+    schema: str,
+    row: tuple[int] | None,
+) -> None:
+    class Connection:
+        def execute(self, statement: str, values: tuple[str, ...]) -> Connection:
+            assert "pg_tables" in statement
+            assert values == (schema,)
+            return self
+
+        def fetchone(self) -> tuple[int] | None:
+            return row
+
+    monkeypatch.delenv("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", raising=False)
+    monkeypatch.setattr(run, "connect", lambda _: nullcontext(Connection()))
+
+    assert run.is_loaded(settings) is (row is not None)
