@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tap_quickbooks_raw import client as client_module
+from tap_quickbooks_raw import transport
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.counting import count_all
 from tap_quickbooks_raw.entities import BY_STREAM
@@ -99,7 +99,7 @@ def test_a_redirection_is_not_followed(serve: Any) -> None:
 def test_an_answer_that_only_trickles_in_is_given_up(
     serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "BODY_SECONDS", 0.2)
 
     def trickle(handler: BaseHTTPRequestHandler, _: str) -> None:
         handler.send_response(200)

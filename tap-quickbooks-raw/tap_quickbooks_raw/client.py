@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import requests
 import urllib3
-from requests.auth import AuthBase
 
 from tap_quickbooks_raw.answers import Answer, decode, http_date
 from tap_quickbooks_raw.exceptions import (
@@ -28,6 +26,7 @@ from tap_quickbooks_raw.exceptions import (
 )
 from tap_quickbooks_raw.faults import Fault, Passing, advice, classify, parse_fault
 from tap_quickbooks_raw.policy import Budget
+from tap_quickbooks_raw.transport import BearerAuth, read_body, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
 
 # QBO ends a request after 120 seconds (learn/rest-api-features, "limits and throttles").
 TIMEOUT_SECONDS = (10.0, 125.0)
-# The time-outs above begin anew with each byte; a whole answer gets this much.
-BODY_SECONDS = 180.0
-CHUNK_BYTES = 1 << 20
 # Intuit asks for 60 s after a 429; three pauses of 20 s outlast its window.
 THROTTLE_PAUSE_SECONDS = 20.0
 RETRY_AFTER_CEILING_SECONDS = 300.0
@@ -54,17 +50,6 @@ class _Failure(NamedTuple):
     fault: Fault
     trouble: Passing
     retry_after: float | None = None
-
-
-class _Bearer(AuthBase):
-    """Sets the header last: without an `auth`, requests would prefer a netrc file."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class QuickBooksClient:
@@ -202,14 +187,14 @@ class QuickBooksClient:
                 response = self._session().request(
                     method,
                     f"{self._base}/{path}",
-                    auth=_Bearer(bearer),
+                    auth=BearerAuth(bearer),
                     timeout=self._timeout,
                     # An API does not move; another host must not be taken for QBO.
                     allow_redirects=False,
                     stream=True,
                     **arguments,
                 )
-                body = _read(response)
+                body = read_body(response)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 return _Failure(Fault(0, "", f"no answer ({type(error).__name__})"), Passing.SERVER)
         received_at = datetime.now(UTC)
@@ -236,7 +221,7 @@ class QuickBooksClient:
         fault = parse_fault(response.status_code, body, tid)
         match self._meaning(path, fault):
             case Passing() as trouble:
-                return _Failure(fault, trouble, _retry_after(response.headers))
+                return _Failure(fault, trouble, retry_after(response.headers))
             case meaning if issubclass(meaning, CompanyError):
                 raise self._stop_company(fault)
             case meaning:
@@ -295,26 +280,3 @@ class QuickBooksClient:
                 }
             )
         return session
-
-
-def _read(response: requests.Response) -> bytes:
-    """Read the body, but not for ever where it only trickles in."""
-    deadline = time.monotonic() + BODY_SECONDS
-    chunks = []
-    with response:
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
-            chunks.append(chunk)
-            if time.monotonic() > deadline:
-                raise requests.Timeout("the answer does not end")
-    return b"".join(chunks)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in seconds; a date counts from the server's own Date."""
-    header = headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdecimal():
-        return float(header)
-    moment = http_date(header)
-    if moment is None:
-        return None
-    return (moment - (http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()
