@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from requests.adapters import BaseAdapter, HTTPAdapter
+import urllib3
+from requests.adapters import HTTPAdapter
 from tap_quickbooks_raw.auth import Authenticator, Credentials
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.limiter import Limiter
@@ -21,11 +23,20 @@ if TYPE_CHECKING:
 Key = tuple[str | None, str]
 
 
+class Kept(NamedTuple):
+    """An answer taken from its socket, and the bearer header that it was asked with."""
+
+    authorization: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
 class Keeper(HTTPAdapter):
     """Sends requests and keeps the answers."""
 
     def __init__(self) -> None:
-        self.answers: dict[Key, requests.Response] = {}
+        self.answers: dict[Key, Kept] = {}
         super().__init__()
 
     @override
@@ -33,20 +44,26 @@ class Keeper(HTTPAdapter):
         self, request: requests.PreparedRequest, *arguments: Any, **options: Any
     ) -> requests.Response:
         response = super().send(request, *arguments, **options)
-        self.answers[key(request)] = response
-        return response
+        kept = Kept(
+            request.headers["Authorization"],
+            response.status_code,
+            dict(response.headers),
+            response.content,
+        )
+        self.answers[key(request)] = kept
+        return replay(self, request, kept)
 
     @property
     def pages(self) -> dict[str, bytes]:
         """The bodies of the answers that hold rows, by address."""
         return {
-            str(url): answer.content
-            for (url, _), answer in self.answers.items()
+            str(url): kept.body
+            for (url, _), kept in self.answers.items()
             if "STARTPOSITION" in str(url)
         }
 
 
-class Replay(BaseAdapter):
+class Replay(HTTPAdapter):
     """Gives the kept answers; nothing leaves the process."""
 
     def __init__(self, keeper: Keeper) -> None:
@@ -57,11 +74,17 @@ class Replay(BaseAdapter):
     def send(
         self, request: requests.PreparedRequest, *arguments: Any, **options: Any
     ) -> requests.Response:
-        return self._answers[key(request)]
+        return replay(self, request, self._answers[key(request)])
 
-    @override
-    def close(self) -> None:
-        pass
+
+def replay(
+    adapter: HTTPAdapter, request: requests.PreparedRequest, kept: Kept
+) -> requests.Response:
+    """Make an answer that reads as one from a socket does."""
+    raw = urllib3.HTTPResponse(
+        io.BytesIO(kept.body), status=kept.status, headers=kept.headers, preload_content=False
+    )
+    return adapter.build_response(request, raw)
 
 
 def key(request: requests.PreparedRequest) -> Key:
@@ -77,7 +100,7 @@ class AdaptedClient(QuickBooksClient):
         adapter: Sends the requests.
     """
 
-    def __init__(self, tap: UncappedTap, adapter: BaseAdapter) -> None:
+    def __init__(self, tap: UncappedTap, adapter: HTTPAdapter) -> None:
         settings = tap.settings
         super().__init__(
             settings.api_url,
@@ -114,7 +137,7 @@ class AdaptedTap(UncappedTap):
         **arguments: The tap's own.
     """
 
-    def __init__(self, adapter: BaseAdapter, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, adapter: HTTPAdapter, **arguments: Any) -> None:  # noqa: ANN401
         super().__init__(**arguments)
         self._adapter = adapter
 

@@ -108,7 +108,7 @@ def _without_http(company: Company, keeper: Keeper, rows: int) -> None:
 
 def _with_http(company: Company, keeper: Keeper, rows: int) -> None:
     urls = list(keeper.pages)
-    bearer = next(iter(keeper.answers.values())).request.headers["Authorization"]
+    bearer = next(iter(keeper.answers.values())).authorization
     kinds: dict[str, Callable[[], HttpRound]] = {
         "simulator's pages, read and dropped": lambda: _fetch(urls, bearer),
         "tap, one window (default)": lambda: _command(company, rows),
