@@ -137,7 +137,7 @@ class AdaptedTap(UncappedTap):
         **arguments: The tap's own.
     """
 
-    def __init__(self, adapter: HTTPAdapter, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, adapter: HTTPAdapter, **arguments: Any) -> None:  # noqa: ANN401  The SDK names them.
         super().__init__(**arguments)
         self._adapter = adapter
 

@@ -45,7 +45,7 @@ def progress(text: str) -> None:
 def _text(cell: Cell) -> str:
     match cell:
         case float():
-            return f"{cell:,.2f}" if abs(cell) < 10 else f"{cell:,.1f}"  # noqa: PLR2004
+            return f"{cell:,.2f}" if abs(cell) < 10 else f"{cell:,.1f}"  # noqa: PLR2004  Three digits tell enough.
         case int():
             return f"{cell:,}"
         case _:

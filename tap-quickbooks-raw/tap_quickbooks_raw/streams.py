@@ -130,7 +130,7 @@ class RawStream(Stream):
             tap.reader.abandon(self.name)
         except EntityError as error:
             tap.run.failures[self.name] = error
-            self.logger.error("%s: cannot be read: %s", self.name, error)  # noqa: TRY400
+            self.logger.error("%s: cannot be read: %s", self.name, error)  # noqa: TRY400  One line; a traceback says no more.
             tap.reader.abandon(self.name)
         except BudgetReached as limit:
             # What has been read ahead of other streams is paid for and still emitted.

@@ -135,7 +135,7 @@ def _become_psql(server: LocalPostgres, arguments: list[str]) -> None:
         "PGPASSWORD": connection.password,
         "PGDATABASE": connection.database,
     }
-    os.execve(psql, [psql, *arguments], environment)  # noqa: S606
+    os.execve(psql, [psql, *arguments], environment)  # noqa: S606  No shell is wanted.
 
 
 def _port(options: argparse.Namespace) -> int | None:
@@ -189,9 +189,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(text: str) -> None:
-    print(text)  # noqa: T201
+    print(text)  # noqa: T201  A command prints.
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"embedded-postgres: {message}", file=sys.stderr)  # noqa: T201
+    print(f"embedded-postgres: {message}", file=sys.stderr)  # noqa: T201  A command prints.
     return code

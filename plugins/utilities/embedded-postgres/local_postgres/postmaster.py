@@ -120,7 +120,7 @@ def _cwd_as_owner(process: psutil.Process, data: Path) -> str:
         return ""
     owner = data.stat()
     return subprocess.run(
-        ["readlink", "--", f"/proc/{process.pid}/cwd"],  # noqa: S607
+        ["readlink", "--", f"/proc/{process.pid}/cwd"],  # noqa: S607  The system decides where it is.
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
