@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from json import loads
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_quickbooks_raw.answers import mend
-from tap_quickbooks_raw.company import CompanyReader, ReadingSettings, Task
+from tap_quickbooks_raw.company import CompanyReader
 from tap_quickbooks_raw.entities import BY_STREAM, ENTITIES, Reading
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
@@ -20,7 +22,9 @@ from tap_quickbooks_raw.exceptions import (
     RetriesExhausted,
     UnavailableError,
 )
+from tap_quickbooks_raw.planning import ReadingSettings, Task
 from tap_quickbooks_raw.policy import Budget
+from tap_quickbooks_raw.query import UPDATED, instant
 from tap_quickbooks_raw.rates import rate_queries
 
 if TYPE_CHECKING:
@@ -77,7 +81,7 @@ def begin(connect: Connect) -> Iterator[Begin]:
 
 
 def pages_of(reader: CompanyReader, stream: str) -> list[tuple[Window, list[Page]]]:
-    return [(window, list(pages)) for window, pages in reader.windows(stream)]
+    return [(window, list(pages)) for window, pages, _ in reader.windows(stream)]
 
 
 def payloads(reader: CompanyReader, stream: str) -> list[bytes]:
@@ -129,15 +133,18 @@ def test_every_object_of_every_stream_arrives_as_it_is(
 
 
 def test_pages_tell_what_was_asked_for(simulator: RunningSimulator, begin: Begin) -> None:
-    reader = begin(simulator, "qb_invoices", page_size=20)
+    reader = begin(simulator, "qb_invoices", page_size=10)
 
-    ((window, pages),) = pages_of(reader, "qb_invoices")
+    found = pages_of(reader, "qb_invoices")
 
-    assert window == reader.range("qb_invoices")
-    assert [page.number for page in pages] == list(range(1, len(pages) + 1))
-    assert {page.size for page in pages} == {20}
-    assert {page.path for page in pages} == {"query"}
-    assert all("FROM Invoice WHERE" in (page.query or "") for page in pages)
+    asked = reader.range("qb_invoices")
+    assert (asked.start, asked.end) == (found[0][0].start, found[-1][0].end)
+    for window, pages in found:
+        assert [page.number for page in pages] == list(range(1, len(pages) + 1))
+        assert {page.size for page in pages} == {10}
+        assert {page.path for page in pages} == {"query"}
+        assert all(f"FROM Invoice WHERE {UPDATED} >= '" in (page.query or "") for page in pages)
+        assert f"'{instant(window.start)}'" in (pages[0].query or "")
 
 
 # ---- Costs
@@ -295,6 +302,129 @@ def test_nothing_is_asked_for_from_the_future(simulator: RunningSimulator, begin
 
     assert payloads(reader, "qb_terms") == []
     assert calls(simulator)["Term"] == 0
+
+
+@pytest.mark.parametrize("concurrency", [2, 10])
+def test_a_large_entity_is_read_in_windows_of_about_as_many_rows(
+    own_simulator: Start, begin: Begin, concurrency: int
+) -> None:
+    """And for hardly more calls than it has pages."""
+    simulator = own_simulator(counts={"Invoice": 20_000})
+    reader = begin(simulator, "qb_invoices", "qb_terms", page_size=100, concurrency=concurrency)
+
+    found = pages_of(reader, "qb_invoices")
+
+    assert sorted(payloads(reader, "qb_terms")) == sent(simulator, "qb_terms")
+    rows = [row for _, pages in found for page in pages for row in page.rows]
+    assert sorted(bytes(row.payload) for row in rows) == sent(simulator, "qb_invoices")
+    stamps = [row.stamp.moment for row in rows if row.stamp]
+    assert stamps == sorted(stamps)
+    windows = [window for window, _ in found]
+    assert all(before.end == after.start for before, after in pairwise(windows))
+    assert len(windows) > 90
+    sizes = sorted(sum(len(page.rows) for page in pages) for _, pages in found)
+    assert sizes[len(sizes) // 10] > 180
+    asked = calls(simulator)
+    # 1,200 invoices share a second, which costs a pass by offsets.
+    assert asked["Invoice"] + asked["batch"] <= 1.05 * 200 + 12
+
+
+def test_one_reader_alone_splits_nothing(simulator: RunningSimulator, begin: Begin) -> None:
+    reader = begin(simulator, "qb_invoices", page_size=5, concurrency=1)
+
+    assert len(pages_of(reader, "qb_invoices")) == 1
+
+
+def test_probes_that_fail_leave_one_window(simulator: RunningSimulator, begin: Begin) -> None:
+    refusal = {"match": {"operation": "batch", "contains": "MAXRESULTS 2"}, "do": {"status": 403}}
+    simulator.add_rules([{**refusal, "times": None}])
+    reader = begin(simulator, "qb_invoices", page_size=5)
+
+    ((window, pages),) = pages_of(reader, "qb_invoices")
+
+    assert window == reader.range("qb_invoices")
+    assert sum(len(page.rows) for page in pages) == len(sent(simulator, "qb_invoices"))
+
+
+def test_a_plan_that_fails_fails_for_all_streams_behind(
+    simulator: RunningSimulator, begin: Begin
+) -> None:
+    """None of them may seem to be empty."""
+    refusal = {"match": {"operation": "batch", "contains": "MAXRESULTS 2"}, "do": {"status": 401}}
+    simulator.add_rules([{**refusal, "times": None}])
+    reader = begin(simulator, "qb_invoices", "qb_items", "qb_terms", page_size=5)
+
+    for stream in ("qb_invoices", "qb_items", "qb_terms"):
+        with pytest.raises(CompanyError):
+            payloads(reader, stream)
+        reader.abandon(stream)
+
+
+def test_windows_that_give_less_than_was_counted_are_not_believed(
+    simulator: RunningSimulator, begin: Begin
+) -> None:
+    """As where a server leaves objects out of one window."""
+    rows = simulator.rows(simulator.realm_ids[0], "Invoice")
+    reader = begin(simulator, "qb_invoices", page_size=5)
+    reader._planner.counts["qb_invoices"] = len(rows) + 1
+
+    assert len(payloads(reader, "qb_invoices")) == len(rows)
+
+    reader = begin(simulator, "qb_invoices", page_size=5)
+    taken = reader._counted
+    reader._counted = (
+        lambda pages: taken(  # type: ignore[method-assign]
+            page._replace(rows=page.rows[:-1]) for page in pages
+        )
+    )
+    with pytest.raises(RefusedError, match="counts"):
+        payloads(reader, "qb_invoices")
+
+
+# ---- Objects that cannot be read
+
+
+@pytest.mark.parametrize("concurrency", [1, 6])
+@pytest.mark.parametrize("page_size", [10, 1000])
+def test_an_object_that_qbo_cannot_send_is_named_and_the_rest_is_read(
+    simulator: RunningSimulator, begin: Begin, page_size: int, concurrency: int
+) -> None:
+    ids = [loads(row)["Id"] for row in simulator.rows(simulator.realm_ids[0], "Invoice")]
+    broken = [ids[7], ids[40]]
+    simulator.configure(poison=[{"entity": "Invoice", "id": key} for key in broken])
+    reader = begin(
+        simulator, "qb_invoices", "qb_terms", page_size=page_size, concurrency=concurrency
+    )
+
+    found = payloads(reader, "qb_invoices")
+
+    assert {loads(row)["Id"] for row in found} == set(ids) - set(broken)
+    lost = reader.lost("qb_invoices")
+    assert len(lost) == len(broken)
+    assert all("LastUpdatedTime" in text and "intuit_tid" in text for text in lost)
+    assert sorted(payloads(reader, "qb_terms")) == sent(simulator, "qb_terms")
+
+
+def test_pages_that_are_too_heavy_are_asked_for_smaller(
+    simulator: RunningSimulator, begin: Begin
+) -> None:
+    simulator.configure(oversize_rows=20)
+    reader = begin(simulator, "qb_invoices", "qb_items")
+
+    assert sorted(payloads(reader, "qb_invoices")) == sent(simulator, "qb_invoices")
+    assert sorted(payloads(reader, "qb_items")) == sent(simulator, "qb_items")
+    assert reader.lost("qb_invoices") == []
+
+
+@pytest.mark.parametrize("trouble", [{"truncate": 9_000}, {"short_json": 9_000}])
+def test_answers_that_are_cut_are_asked_for_smaller(
+    simulator: RunningSimulator, begin: Begin, trouble: dict[str, int]
+) -> None:
+    match = {"entity": "Invoice", "operation": "query", "contains": "MAXRESULTS 1000"}
+    simulator.add_rules([{"match": match, "do": trouble, "times": None}])
+    reader = begin(simulator, "qb_invoices")
+
+    assert sorted(payloads(reader, "qb_invoices")) == sent(simulator, "qb_invoices")
 
 
 # ---- When QBO refuses

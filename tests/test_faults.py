@@ -124,7 +124,7 @@ def test_no_body_breaks_the_reading(body: bytes) -> None:
 
     assert 0 < len(fault.text) <= TEXT_LIMIT
     assert "\n" not in str(fault)
-    assert classify(fault) in {Passing.SERVER, Passing.THROTTLED}
+    assert classify(fault) in {Passing.BROKEN, Passing.SERVER, Passing.THROTTLED}
 
 
 def test_a_fault_says_status_code_text_and_trace_id() -> None:
@@ -148,14 +148,14 @@ def test_a_token_in_a_fault_is_not_passed_on(make: Callable[..., bytes]) -> None
 # ---- What a fault means
 
 MEANINGS: dict[str, tuple[int, str, str, Passing | type[QuickBooksError]]] = {
-    "500": (500, "", "", Passing.SERVER),
+    "500": (500, "", "", Passing.BROKEN),
     "502": (502, "", "Bad Gateway", Passing.SERVER),
     "503": (503, "", "", Passing.SERVER),
-    "504": (504, "6002", "GatewayTimeout", Passing.SERVER),
+    "504": (504, "6002", "GatewayTimeout", Passing.HEAVY),
     "500-with-3100": (500, "3100", "InternalServerError", Passing.SERVER),
-    "500-with-10000": (500, "10000", "System Failure", Passing.SERVER),
+    "500-with-10000": (500, "10000", "System Failure", Passing.BROKEN),
     "503-with-3001": (503, "3001", "ThrottleExceeded", Passing.THROTTLED),
-    "200-with-10000": (200, "10000", "UnsupportedOperationException", Passing.SERVER),
+    "200-with-10000": (200, "10000", "UnsupportedOperationException", Passing.BROKEN),
     "200-with-4001": (200, "4001", "", RefusedError),
     "200-with-another": (200, "620", "", EntityError),
     "429": (429, "3001", "", Passing.THROTTLED),

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tap_quickbooks_raw import transport
+from tap_quickbooks_raw.batches import count_all
 from tap_quickbooks_raw.client import QuickBooksClient
-from tap_quickbooks_raw.counting import count_all
 from tap_quickbooks_raw.entities import BY_STREAM
 from tap_quickbooks_raw.exceptions import CompanyError, EntityError, RetriesExhausted
 from tap_quickbooks_raw.limiter import Limiter
@@ -134,8 +134,8 @@ def test_without_batches_queries_still_work(serve: Any, status: int) -> None:
 def test_the_same_page_for_every_position_is_not_read_for_ever(serve: Any) -> None:
     page = json.dumps({"QueryResponse": {"Item": [{"Id": str(n)} for n in range(20)]}}).encode()
     client = serve(lambda handler, _: answer(handler, 200, page))
-    source = Source(client, BY_STREAM["qb_items"])
-    passes = Passes(source, Query("Item"), size=20, take=lambda rows: rows, closed=False)
+    source = Source(client, BY_STREAM["qb_items"], size=20)
+    passes = Passes(source, Query("Item"), take=lambda rows: rows, closed=False)
     with pytest.raises(EntityError, match="again and again"):
         list(passes.pages())
     assert client.calls < 10

@@ -33,7 +33,8 @@ class Canned:
         self._envelope = decode(b'{"QueryResponse":' + body + b"}")
         self.asked: list[tuple[str, dict[str, object]]] = []
 
-    def get(self, path: str, **params: object) -> Answer:
+    def get(self, path: str, *, patience: int | None = None, **params: object) -> Answer:
+        del patience
         self.asked.append((path, params))
         return Answer(self._envelope.query or {}, [], NOW, "1-tid")
 

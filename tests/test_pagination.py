@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_quickbooks_raw.answers import mend
 from tap_quickbooks_raw.entities import BY_STREAM, Entity
-from tap_quickbooks_raw.exceptions import EntityError, RefusedError
+from tap_quickbooks_raw.exceptions import EntityError, RefusedError, UnreadableError
+from tap_quickbooks_raw.fitting import Sizes
 from tap_quickbooks_raw.pages import Page, Row, Source, Stamp, parse_stamp
-from tap_quickbooks_raw.pagination import UnsortedError, WindowReader, read_whole
-from tap_quickbooks_raw.passes import Passes
+from tap_quickbooks_raw.pagination import UnsortedError, WindowReader
+from tap_quickbooks_raw.passes import Passes, read_whole
 from tap_quickbooks_raw.query import Query
 from tap_quickbooks_raw.windows import Window
 
@@ -71,7 +72,11 @@ class Books:
     sorted_ids: str = "number"
     stamp: Callable[[datetime], Stamp] = lambda moment: Stamp(moment, exact=True)
     now: int = 1_000
+    broken: frozenset[str] = frozenset()
+    most_rows: int = 10_000
     requests: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    sizes: Sizes = field(default_factory=lambda: Sizes(1000))
     fetched: int = 0
 
     def __post_init__(self) -> None:
@@ -123,8 +128,9 @@ class Books:
                 ids.sort(key=self.seconds.__getitem__)
         return ids
 
-    def fetch(self, query: Query, *, position: int, size: int) -> Page:
+    def fetch(self, query: Query, *, position: int, size: int, patience: int | None = None) -> Page:
         """Answer a page."""
+        del patience
         self._work()
         ids = self._matching(query)
         self.requests.append(query.page(position=position, rows=size))
@@ -135,7 +141,16 @@ class Books:
             ids = ids[: max(1, trouble.keep)]
         if ids and trouble.twice:
             ids.append(ids[-1] if trouble.twice == "last" else ids[0])
+        if self.broken & set(ids):
+            raise UnreadableError("System Failure", is_heavy=False)
+        if len(ids) > self.most_rows:
+            raise UnreadableError("GatewayTimeout", is_heavy=True)
         return Page([self.row(key) for key in ids], datetime.now(UTC), "query", "", size)
+
+    def report(self, query: Query, errors: Sequence[EntityError], *, known: set[str]) -> None:
+        """Note what cannot be read."""
+        self.lost += sorted(set(self._matching(query)) - known)
+        assert len(errors) <= len(self.lost)
 
     def count(self, query: Query) -> int | None:
         """Answer a COUNT, where this entity can be counted."""
@@ -146,12 +161,14 @@ class Books:
 
 
 def read_window(books: Books, size: int, expected: int | None = None) -> list[Page]:
-    reader = WindowReader(books, Query("Invoice"), window=WINDOW, size=size, expected=expected)
+    books.sizes = Sizes(size)
+    reader = WindowReader(books, Query("Invoice"), window=WINDOW, expected=expected)
     return list(reader.pages())
 
 
 def read_books(books: Books, size: int) -> list[Page]:
-    return list(read_whole(books, Query("Invoice"), size=size, keep=WINDOW))
+    books.sizes = Sizes(size)
+    return list(read_whole(books, Query("Invoice"), keep=WINDOW))
 
 
 def emitted(pages: Iterable[Page]) -> list[tuple[str, int]]:
@@ -286,12 +303,11 @@ def test_a_quiet_window_of_single_seconds_costs_a_call_per_page(number: int) -> 
     Behind a full page one more look is taken, should COUNT be too low; so is for an empty one.
     """
     size = 50
-    books = Books({str(n): n for n in range(1, number + 1)})
+    books = Books({str(n): n for n in range(1, number + 1)}, sizes=Sizes(size))
     reader = WindowReader(
         books,
         Query("Invoice"),
         window=Window(START, START + timedelta(days=1)),
-        size=size,
         expected=number,
     )
 
@@ -365,10 +381,11 @@ def test_what_has_left_does_not_count_for_what_is_missing() -> None:
         laid_out(4),
         script=[[], [], [Edit("delete", 0)]],
         troubles=[Trouble(), Trouble(), Trouble(), Trouble(keep=1)],
+        sizes=Sizes(2),
     )
     second = Query("Invoice").between(START, START + timedelta(seconds=1))
 
-    passes = Passes(books, second, size=2, take=list, closed=True)
+    passes = Passes(books, second, take=list, closed=True)
 
     assert {("2", 0), ("3", 0), ("4", 0)} <= set(emitted(passes.pages()))
 
@@ -489,13 +506,13 @@ def test_a_window_of_the_simulator_is_read_exactly_while_people_work(
         for operation in ("query", "count")
         for number in range(1, 12)
     )
-    source = Source(connect(simulator), INVOICE)
+    source = Source(connect(simulator), INVOICE, size=size)
     window = Window(
         datetime(2000, 1, 1, tzinfo=UTC),
         datetime.fromtimestamp(int(simulator.now()) - 30, UTC),
     )
     query = Query("Invoice")
-    reader = partial(WindowReader, source, query, window=window, size=size)
+    reader = partial(WindowReader, source, query, window=window)
 
     pages = list(reader(expected=source.count(query.between(*window))).pages())
 
@@ -510,3 +527,133 @@ def test_a_window_of_the_simulator_is_read_exactly_while_people_work(
 def _lies_in(window: Window, row: bytes) -> bool:
     stamp = parse_stamp(json.loads(row)["MetaData"]["LastUpdatedTime"])
     return stamp is not None and window.start <= stamp.moment < window.end
+
+
+# ---- Objects that cannot be read
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "broken", [("1",), ("20",), ("40",), ("7", "8", "9"), ("3", "30"), ("39", "40")]
+)
+@pytest.mark.parametrize(
+    "layout", [(1,) * 40, (2,) * 20, (10, 20, 10), (40,)], ids=["singles", "pairs", "three", "tied"]
+)
+def test_an_object_that_cannot_be_read_is_isolated_and_the_rest_is_read(
+    layout: tuple[int, ...], broken: tuple[str, ...], size: int
+) -> None:
+    books = Books(laid_out(*layout), broken=frozenset(broken))
+
+    rows = emitted(read_window(books, size, 40))
+
+    assert {key for key, _ in rows} == set(books.seconds) - set(broken)
+    assert len(rows) == len(set(rows))
+    assert [second for _, second in rows] == sorted(second for _, second in rows)
+    assert sorted(broken) == sorted(books.lost)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seconds=seconds,
+    script=scripts,
+    size=sizes,
+    broken=st.sets(st.integers(1, 25).map(str), max_size=3),
+    most_rows=st.sampled_from((1, 2, 5, 100)),
+    counts=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_broken_and_heavy_objects_hide_no_others_while_people_work(  # noqa: PLR0913  Parameters of a test.
+    seconds: dict[str, int],
+    script: list[list[Edit]],
+    size: int,
+    broken: set[str],
+    most_rows: int,
+    *,
+    counts: bool,
+    seed: int,
+) -> None:
+    books = Books(
+        dict(seconds),
+        script=script,
+        broken=frozenset(broken),
+        most_rows=most_rows,
+        counts=counts,
+        seed=seed,
+    )
+
+    rows = emitted(read_window(books, size))
+
+    assert {(key, second) for key, second in books.unchanged() if key not in broken} <= set(rows)
+    assert len(rows) == len(set(rows))
+    assert all(earlier <= later for (_, earlier), (_, later) in pairwise(rows))
+
+
+@pytest.mark.parametrize("size", [7, 50])
+def test_a_whole_reading_leaves_out_what_cannot_be_read(size: int) -> None:
+    books = Books(laid_out(*(1,) * 40), broken=frozenset(("1", "17", "40")))
+
+    assert {key for key, _ in emitted(read_books(books, size))} == set(books.seconds) - books.broken
+    assert sorted(books.lost) == ["1", "17", "40"]
+
+
+def test_one_broken_object_in_a_thousand_costs_few_calls() -> None:
+    books = Books(laid_out(*(10,) * 100), broken=frozenset(("500",)))
+
+    assert len(emitted(read_window(books, 1000, 1000))) == 999
+    assert len(books.requests) < 60
+
+
+def test_heavy_pages_are_asked_for_smaller_from_then_on() -> None:
+    books = Books(laid_out(*(10,) * 90), most_rows=100)
+
+    assert len(emitted(read_window(books, 400, 900))) == 900
+    # Two that fail, and pages of 100 rows of which ten were seen before.
+    assert len(books.requests) == 2 + 10
+
+
+def test_where_nothing_can_be_read_it_is_said_so() -> None:
+    books = Books(laid_out(*(20,) * 90), broken=frozenset(str(n) for n in range(1, 1801)))
+
+    with pytest.raises(EntityError, match="System Failure"):
+        read_window(books, 50, 1800)
+    assert len(books.requests) < 40
+
+
+def test_a_window_ends_where_the_next_one_begins() -> None:
+    """A row of the next window proves all before it, without a COUNT or a look behind."""
+    books = Books({str(n): n for n in range(60)}, sizes=Sizes(50))
+    window = Window(START, START + timedelta(seconds=40))
+    reader = WindowReader(books, Query("Invoice"), window=window, followed=True)
+
+    assert [int(key) for key, _ in emitted(reader.pages())] == list(range(40))
+    assert len(books.requests) == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seconds=seconds,
+    script=scripts,
+    troubles=st.lists(troubles, max_size=8),
+    size=sizes,
+    end=st.sampled_from((1, 2, 3, 50)),
+    seed=st.integers(0, 99),
+)
+def test_a_window_that_is_followed_is_read_exactly_while_people_work(  # noqa: PLR0913  Parameters of a test.
+    seconds: dict[str, int],
+    script: list[list[Edit]],
+    troubles: list[Trouble],
+    size: int,
+    *,
+    end: int,
+    seed: int,
+) -> None:
+    """Also where the row at its end leaves before it is seen."""
+    books = Books(dict(seconds), script=script, troubles=troubles, seed=seed, sizes=Sizes(size))
+    window = Window(START, START + timedelta(seconds=end))
+    reader = WindowReader(books, Query("Invoice"), window=window, followed=True)
+
+    rows = emitted(reader.pages())
+
+    assert {(key, second) for key, second in books.unchanged() if second < end} <= set(rows)
+    assert len(rows) == len(set(rows))
+    assert all(0 <= second < end for _, second in rows)

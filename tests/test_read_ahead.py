@@ -48,9 +48,16 @@ def works(*pieces: list[int]) -> list[Callable[[], Iterator[int]]]:
     return [lambda piece=piece: iter(piece) for piece in pieces]  # type: ignore[misc]
 
 
-def results(ahead: ReadAhead[int]) -> list[list[int]]:
+def lanes_of(ahead: ReadAhead[int, int]) -> Iterator[Iterator[int]]:
+    """The lanes, whose labels are their numbers."""
+    for number, (label, lane) in enumerate(ahead.lanes()):
+        assert number == label
+        yield lane
+
+
+def results(ahead: ReadAhead[int, int]) -> list[list[int]]:
     try:
-        return [list(lane) for lane in ahead.lanes()]
+        return [list(lane) for lane in lanes_of(ahead)]
     finally:
         ahead.close()
 
@@ -58,7 +65,7 @@ def results(ahead: ReadAhead[int]) -> list[list[int]]:
 @settings(max_examples=30, deadline=None)
 @given(pieces=st.lists(st.lists(st.integers(), max_size=4), max_size=12), workers=st.integers(1, 4))
 def test_results_come_in_the_order_of_the_work(pieces: list[list[int]], workers: int) -> None:
-    assert results(ReadAhead(works(*pieces), workers=workers, check=fine)) == pieces
+    assert results(ReadAhead(enumerate(works(*pieces)), workers=workers, check=fine)) == pieces
 
 
 def test_a_slow_piece_holds_up_its_followers_but_not_their_work() -> None:
@@ -72,8 +79,8 @@ def test_a_slow_piece_holds_up_its_followers_but_not_their_work() -> None:
         yield 2
         done.set()
 
-    ahead = ReadAhead([first, second], workers=2, check=fine)
-    lanes = ahead.lanes()
+    ahead = ReadAhead(enumerate([first, second]), workers=2, check=fine)
+    lanes = lanes_of(ahead)
     lane = next(lanes)
     until(lambda: ahead._begun.qsize() == 1 or done.is_set())
     slow.set()
@@ -94,7 +101,9 @@ def test_no_more_pieces_are_begun_than_twice_the_workers(workers: int) -> None:
 
         return work
 
-    ahead = ReadAhead([piece(number) for number in range(50)], workers=workers, check=fine)
+    ahead = ReadAhead(
+        enumerate([piece(number) for number in range(50)]), workers=workers, check=fine
+    )
     until(lambda: len(begun) == 2 * workers)
     assert ahead._room.acquire(blocking=False) is False
     assert len(begun) == 2 * workers
@@ -102,7 +111,8 @@ def test_no_more_pieces_are_begun_than_twice_the_workers(workers: int) -> None:
     assert results(ahead) == [[]] * 50
 
 
-def test_of_each_piece_at_most_one_result_waits() -> None:
+@pytest.mark.parametrize("depth", [1, 3])
+def test_of_each_piece_only_so_many_results_wait(depth: int) -> None:
     made: list[int] = []
 
     def piece() -> Iterator[int]:
@@ -110,12 +120,13 @@ def test_of_each_piece_at_most_one_result_waits() -> None:
             made.append(number)
             yield number
 
-    ahead = ReadAhead([piece], workers=1, check=fine)
-    lane = next(ahead.lanes())
+    ahead = ReadAhead(enumerate([piece]), workers=1, check=fine, depth=depth)
+    lane = next(lanes_of(ahead))
     for consumed in range(100):
-        until(lambda consumed=consumed: len(made) == consumed + 1)  # type: ignore[misc]
+        waiting = min(consumed + depth, 100)
+        until(lambda waiting=waiting: len(made) == waiting)  # type: ignore[misc]
         assert next(lane) == consumed
-        assert len(made) <= consumed + 2
+        assert len(made) <= consumed + 1 + depth
     ahead.close()
 
 
@@ -127,8 +138,8 @@ def test_an_error_surfaces_at_its_place(at: int) -> None:
         yield from range(at)
         raise ZeroDivisionError
 
-    ahead = ReadAhead([*works([7]), broken, *works([8, 9])], workers=2, check=fine)
-    lanes = ahead.lanes()
+    ahead = ReadAhead(enumerate([*works([7]), broken, *works([8, 9])]), workers=2, check=fine)
+    lanes = lanes_of(ahead)
     assert list(next(lanes)) == [7]
     lane = next(lanes)
     assert [next(lane) for _ in range(at)] == list(range(at))
@@ -144,12 +155,24 @@ def test_an_error_that_nobody_asks_for_is_dropped_with_its_piece() -> None:
         yield 1
         raise ZeroDivisionError
 
-    ahead = ReadAhead([broken, *works([2])], workers=1, check=fine)
-    lanes = ahead.lanes()
+    ahead = ReadAhead(enumerate([broken, *works([2])]), workers=1, check=fine)
+    lanes = lanes_of(ahead)
     next(lanes)
 
     assert list(next(lanes)) == [2]
     ahead.close()
+
+
+def test_an_error_in_asking_for_work_surfaces_behind_the_last_piece() -> None:
+    def asked() -> Iterator[tuple[int, Callable[[], Iterator[int]]]]:
+        yield from enumerate(works([1], [2]))
+        raise ZeroDivisionError
+
+    lanes = lanes_of(ReadAhead(asked(), workers=3, check=fine))
+
+    assert [list(next(lanes)) for _ in range(2)] == [[1], [2]]
+    with pytest.raises(ZeroDivisionError):
+        next(lanes)
 
 
 def test_what_is_left_of_an_abandoned_piece_is_not_read() -> None:
@@ -160,8 +183,8 @@ def test_what_is_left_of_an_abandoned_piece_is_not_read() -> None:
             made.append(number)
             yield number
 
-    ahead = ReadAhead([long, *works([5])], workers=1, check=fine)
-    lanes = ahead.lanes()
+    ahead = ReadAhead(enumerate([long, *works([5])]), workers=1, check=fine)
+    lanes = lanes_of(ahead)
     assert next(next(lanes)) == 0
 
     assert list(next(lanes)) == [5]
@@ -183,7 +206,7 @@ def test_a_check_ends_a_wait(workers: int) -> None:
         stuck.wait(10)
         return iter(())
 
-    ahead = ReadAhead([work], workers=workers, check=check)
+    ahead = ReadAhead(enumerate([work]), workers=workers, check=check)
     with pytest.raises(StopError):
         results(ahead)
     stuck.set()
@@ -191,13 +214,13 @@ def test_a_check_ends_a_wait(workers: int) -> None:
 
 def test_closing_ends_the_threads_of_unread_work() -> None:
     """The fixture sees whether they end."""
-    ahead = ReadAhead(works(*[[1, 2, 3]] * 20), workers=4, check=fine)
-    next(next(ahead.lanes()))
+    ahead = ReadAhead(enumerate(works(*[[1, 2, 3]] * 20)), workers=4, check=fine)
+    next(next(lanes_of(ahead)))
     ahead.close()
 
 
 def test_no_work_is_no_lane() -> None:
-    assert results(ReadAhead([], workers=2, check=fine)) == []
+    assert results(ReadAhead(enumerate([]), workers=2, check=fine)) == []
 
 
 def test_work_in_a_thread_gives_its_result() -> None:

@@ -23,6 +23,7 @@ from tap_quickbooks_raw.exceptions import (
     QuickBooksError,
     RetriesExhausted,
     UnavailableError,
+    UnreadableError,
 )
 from tap_quickbooks_raw.faults import Fault, Passing, advice, classify, parse_fault
 from tap_quickbooks_raw.policy import Budget
@@ -97,24 +98,33 @@ class QuickBooksClient:
         self._halted = threading.Event()
         self._reason: QuickBooksError | None = None
 
-    def get(self, path: str, *, attempts: int | None = None, **params: str) -> Answer:
+    @property
+    def calls_of_thread(self) -> int:
+        """Requests that the calling thread has sent so far."""
+        return getattr(self._local, "calls", 0)
+
+    def get(
+        self, path: str, *, attempts: int | None = None, patience: int | None = None, **params: str
+    ) -> Answer:
         """Send a GET.
 
         Args:
             path: Path below the company, such as ``query``.
             attempts: Fewer attempts than the policy's, for a request that may be done without.
+            patience: Fewer attempts where a smaller answer may be what helps.
             **params: Query parameters.
 
         Raises:
             CompanyError: Nothing of this company can be read.
+            UnreadableError: This answer cannot be made; a smaller one might be.
             EntityError: This request failed for good.
             BudgetReached: The run's budget is used up.
         """
-        return self._send("GET", path, params=params, attempts=attempts)
+        return self._send("GET", path, attempts=attempts, patience=patience, params=params)
 
     def post(self, path: str, content: object, *, attempts: int | None = None) -> Answer:
         """Send a POST that only reads (a batch of queries); raises as `get` does."""
-        return self._send("POST", path, json=content, attempts=attempts)
+        return self._send("POST", path, attempts=attempts, json=content)
 
     def halt(self, reason: QuickBooksError) -> None:
         """Send nothing more; waits end at once and raise the reason."""
@@ -132,9 +142,10 @@ class QuickBooksClient:
         method: str,
         path: str,
         *,
+        attempts: int | None,
+        patience: int | None = None,
         params: Mapping[str, str] | None = None,
-        json: object = None,
-        attempts: int | None = None,
+        **content: Any,  # noqa: ANN401  It is requests' own.
     ) -> Answer:
         query = {**(params or {}), "minorversion": str(self.minor_version)}
         attempts = min(attempts or self._policy.attempts, self._policy.attempts)
@@ -144,7 +155,7 @@ class QuickBooksClient:
             attempt += 1
             self._check()
             bearer = self._bearer(rejected)
-            outcome = self._attempt(method, path, bearer, params=query, json=json)
+            outcome = self._attempt(method, path, bearer, params=query, **content)
             if isinstance(outcome, Answer):
                 return outcome
             if outcome.trouble is Passing.UNAUTHENTICATED:
@@ -155,13 +166,17 @@ class QuickBooksClient:
                 continue
             # Batches have a ceiling of their own, shared with other apps, and can be done without.
             throttled = outcome.trouble is Passing.THROTTLED and path != "batch"
+            unreadable = outcome.trouble in {Passing.BROKEN, Passing.HEAVY}
             # Being too fast is nothing that a request can be done without for.
-            if attempt >= (self._policy.attempts if throttled else attempts):
+            enough = self._policy.attempts if throttled else attempts
+            if attempt >= (min(enough, patience or enough) if unreadable else enough):
                 if throttled:
                     raise self._stop_company(outcome.fault)
-                raise RetriesExhausted(
-                    f"{method} {path} failed {attempt} times, last with {outcome.fault}"
-                )
+                times = "once" if attempt == 1 else f"{attempt} times, last"
+                message = f"{method} {path} failed {times} with {outcome.fault}"
+                if unreadable:
+                    raise UnreadableError(message, is_heavy=outcome.trouble is Passing.HEAVY)
+                raise RetriesExhausted(message)
             self._pause(outcome, attempt)
 
     def _bearer(self, rejected: str) -> str:
@@ -183,6 +198,8 @@ class QuickBooksClient:
             with self._counting:
                 self._check()
                 self.calls += 1
+            self._local.calls = self.calls_of_thread + 1
+            response = None
             try:
                 response = self._session().request(
                     method,
@@ -196,7 +213,10 @@ class QuickBooksClient:
                 )
                 body = read_body(response)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                return _Failure(Fault(0, "", f"no answer ({type(error).__name__})"), Passing.SERVER)
+                fault = Fault(0, "", f"no answer ({type(error).__name__})")
+                # A connection that fails once the answer has begun, or while it is being made.
+                is_heavy = response is not None or isinstance(error, requests.ReadTimeout)
+                return _Failure(fault, Passing.HEAVY if is_heavy else Passing.SERVER)
         received_at = datetime.now(UTC)
         tid = response.headers.get("intuit_tid", "")
         logger.debug(
@@ -212,7 +232,7 @@ class QuickBooksClient:
                 envelope = decode(body, response.headers.get("Content-Type", ""))
             except msgspec.DecodeError as error:
                 fault = Fault(200, "", f"the answer is cut short or no JSON ({error})", tid)
-                return _Failure(fault, Passing.SERVER)
+                return _Failure(fault, Passing.HEAVY)
             self.clock = self.clock or envelope.clock
             if envelope.carries_data:
                 self.clock = self.clock or http_date(response.headers.get("Date"))

@@ -1,80 +1,69 @@
-"""Reading the entities of a company: count, plan windows, read ahead in order."""
+"""Reading the entities of a company: plan, read ahead, hand out in order."""
 
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_quickbooks_raw.counting import count_all
-from tap_quickbooks_raw.entities import Entity, Reading
-from tap_quickbooks_raw.exceptions import EntityError, RefusedError
-from tap_quickbooks_raw.pages import Page, Source
-from tap_quickbooks_raw.pagination import WindowReader, read_whole
-from tap_quickbooks_raw.query import UPDATED, Query
+from tap_quickbooks_raw.entities import Reading
+from tap_quickbooks_raw.exceptions import EntityError, QuickBooksError, RefusedError
+from tap_quickbooks_raw.pagination import UnsortedError, WindowReader
+from tap_quickbooks_raw.passes import read_whole
+from tap_quickbooks_raw.planning import Last, Planner, Step, base_query, countable
 from tap_quickbooks_raw.rates import currencies, rate_queries
 from tap_quickbooks_raw.read_ahead import ReadAhead, in_thread
-from tap_quickbooks_raw.windows import Window, windows
+from tap_quickbooks_raw.splitting import PAGES
+from tap_quickbooks_raw.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from tap_quickbooks_raw.client import QuickBooksClient
+    from tap_quickbooks_raw.pages import Page
+    from tap_quickbooks_raw.planning import Piece, ReadingSettings, Task
 
 logger = logging.getLogger("tap-quickbooks-raw.company")
 
 
-class Task(NamedTuple):
-    """An entity to read, from an instant on; the first time or again."""
-
-    entity: Entity
-    start: datetime
-    is_first: bool = True
-
-    @property
-    def query(self) -> Query:
-        """What is asked for, without a window."""
-        return base_query(self.entity)
-
-
-class Piece(NamedTuple):
-    """A window of an entity, the smallest part of a plan.
+@dataclass(slots=True)
+class Effort:
+    """What a window has cost so far.
 
     Attributes:
-        entity: The entity.
-        window: What of it.
-        expected: COUNT of the window, if QBO counts this entity.
+        calls: Requests.
+        seconds: Time that its reader was at work, waits for Intuit's ceilings included.
     """
 
-    entity: Entity
+    calls: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: Effort) -> None:
+        """Count another effort in."""
+        self.calls += other.calls
+        self.seconds += other.seconds
+
+
+class WindowPages(NamedTuple):
+    """A window that is being read.
+
+    Attributes:
+        window: The window.
+        pages: Its pages.
+        effort: What it has cost; complete once the pages are.
+    """
+
     window: Window
-    expected: int | None
+    pages: Iterator[Page]
+    effort: Effort
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingSettings:
-    """How a company is read.
-
-    Attributes:
-        page_size: Rows per page, 1 to 1000.
-        concurrency: Requests in flight.
-        chunk_days: Length of a window; None for one window per entity.
-        end: Upper bound, exclusive; None for the server's clock less `settle`.
-        settle: How far the upper bound stays behind the server's clock.
-    """
-
-    page_size: int = 1000
-    concurrency: int = 8
-    chunk_days: int | None = None
-    end: datetime | None = None
-    settle: timedelta = timedelta(seconds=30)
-
-
-def base_query(entity: Entity) -> Query:
-    """The query for all objects of an entity, deactivated ones included."""
-    query = Query(entity.name)
-    return query.where("Active IN (true, false)") if entity.active else query
+class _Work(NamedTuple):
+    step: Step
+    effort: Effort
 
 
 class CompanyReader:
@@ -100,70 +89,135 @@ class CompanyReader:
         self._tasks = {task.entity.stream: task for task in tasks}
         self._check = check
         self._abandoned: set[str] = set()
-        self._counted: dict[str, int | None] = {}
-        self._pieces: list[Piece] = []
-        self._next = 0
-        self._ahead: ReadAhead[Page] | None = None
-        self._lanes: Iterator[Iterator[Page]] = iter(())
-        self.end = datetime.min.replace(tzinfo=UTC)
+        self._finished: set[str] = set()
+        self._found = 0  # Of the stream that is being handed out.
+        self._efforts: dict[str, Effort] = {}
+        self._planner = Planner(client, settings, tasks=tasks, abandoned=self._abandoned)
+        self._plan: ReadAhead[None, list[Step]] | None = None
+        self._ahead: ReadAhead[_Work, Page] | None = None
+        self._lanes: Iterator[tuple[_Work, Iterator[Page]]] = iter(())
+        self._broken: QuickBooksError | None = None
+
+    @property
+    def end(self) -> datetime:
+        """Where all windows end."""
+        return self._planner.end
+
+    @property
+    def expected(self) -> int:
+        """How many objects are to be read, as far as QBO counts them."""
+        return sum(count or 0 for count in self._planner.counts.values())
 
     def begin(self) -> None:
-        """Plan and begin to read: empty windows cost nothing, the others can be proven."""
-        self._pieces = in_thread(self._plan, check=self._check)
-        works = [self._work(piece) for piece in self._pieces]
-        self._ahead = ReadAhead(works, workers=self._settings.concurrency, check=self._check)
+        """Count and begin to read: empty entities cost nothing, the others can be proven."""
+        in_thread(self._planner.count, check=self._check)
+        # The plan is made one part ahead of those who carry it out.
+        self._plan = ReadAhead([(None, self._planner.steps)], workers=1, check=self._check)
+        self._ahead = ReadAhead(
+            self._works(self._plan),
+            workers=self._settings.concurrency,
+            depth=PAGES,
+            check=self._check,
+        )
         self._lanes = self._ahead.lanes()
 
     def range(self, stream: str) -> Window:
         """The whole range that is read of a stream."""
         return Window(self._tasks[stream].start, self.end)
 
-    def windows(self, stream: str) -> Iterator[tuple[Window, Iterator[Page]]]:
+    def lost(self, stream: str) -> list[str]:
+        """What to say about the objects of a stream that QBO cannot send."""
+        return self._planner.sources[stream].lost
+
+    def effort(self, stream: str) -> Effort:
+        """What a stream has cost so far, without the plan."""
+        return self._efforts.setdefault(stream, Effort())
+
+    def windows(self, stream: str) -> Iterator[WindowPages]:
         """Yield the windows of a stream that are not empty, and their pages.
 
         The streams have to be asked for in the order of the tasks; what was left of one is
         thrown away when the next is asked for.
+
+        Raises:
+            UnsortedError: The windows are not all that there is.
         """
-        last = max(
-            (at for at, piece in enumerate(self._pieces) if piece.entity.stream == stream),
-            default=-1,
-        )
-        while self._next <= last:
-            piece = self._pieces[self._next]
-            self._next += 1
-            lane = next(self._lanes)
-            if piece.entity.stream == stream:
-                yield piece.window, lane
+        self._found = 0
+        is_split = False
+        while stream not in self._finished:
+            (step, effort), pages = self._next_lane()
+            if isinstance(step, Last):
+                self._finished.add(step.entity.stream)
+            elif step.entity.stream == stream:
+                is_split |= step.followed
+                yield WindowPages(step.window, self._counted(pages), effort)
+                self.effort(stream).add(effort)
             else:
-                self._abandoned.add(piece.entity.stream)
+                self._abandoned.add(step.entity.stream)
+        if is_split and stream not in self._abandoned:
+            self._check_count(stream)
 
     def abandon(self, stream: str) -> None:
         """Leave out what is left of a stream."""
         self._abandoned.add(stream)
-        for _ in self.windows(stream):
-            pass
+        with suppress(QuickBooksError):  # It is raised again where the next stream is asked for.
+            for _ in self.windows(stream):
+                pass
 
     def read_all(self, stream: str) -> Iterator[Page]:
         """Read one entity on its own, by windows where QBO allows it, else whole."""
         self.begin()
         try:
-            for _, pages in self.windows(stream):
-                yield from pages
+            for read in self.windows(stream):
+                yield from read.pages
         except RefusedError:
             yield from self.read_whole(stream)
 
     def read_whole(self, stream: str) -> Iterator[Page]:
         """Read an entity of which QBO refuses to answer by LastUpdatedTime."""
-        ahead = ReadAhead([lambda: self._read_whole(stream)], workers=1, check=self._check)
+        reading = self._measured(self._read_whole(stream), self.effort(stream))
+        ahead = ReadAhead([(None, lambda: reading)], workers=1, check=self._check)
         try:
-            for pages in ahead.lanes():
+            for _, pages in ahead.lanes():
                 yield from pages
         finally:
             ahead.close()
 
+    def close(self) -> None:
+        """Begin nothing more and let the threads end."""
+        for ahead in (self._plan, self._ahead):
+            if ahead is not None:
+                ahead.close()
+
+    def _next_lane(self) -> tuple[_Work, Iterator[Page]]:
+        """Return the next window; a plan that has failed fails for all streams behind."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            return next(self._lanes)
+        except QuickBooksError as error:
+            self._broken = error
+            raise
+
+    def _counted(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            self._found += len(page.rows)
+            yield page
+
+    def _check_count(self, stream: str) -> None:
+        """Compare what all windows have given with what was counted before."""
+        found = self._found + len(self.lost(stream))
+        if found >= (self._planner.counts.get(stream) or 0):
+            return
+        left = self._planner.sources[stream].count(
+            self._tasks[stream].query.between(*self.range(stream))
+        )
+        if left is not None and left > found:
+            raise UnsortedError(f"QBO counts {left} objects but sends {found}")
+
     def _read_whole(self, stream: str) -> Iterator[Page]:
         task = self._tasks[stream]
-        source = Source(self._client, task.entity)
+        source = self._planner.sources[stream]
         queries = [task.query]
         if task.entity.reading is Reading.RATES:
             queries = rate_queries(currencies(self._client), self.end.date())
@@ -171,7 +225,7 @@ class CompanyReader:
         found = 0
         for number, query in enumerate(queries, start=1):
             try:
-                for page in read_whole(source, query, size=self._settings.page_size, keep=keep):
+                for page in read_whole(source, query, keep=keep):
                     found += len(page.rows)
                     yield page
             except RefusedError:
@@ -179,113 +233,60 @@ class CompanyReader:
                     raise
             else:
                 break
-        if found < (self._counted.get(stream) or 0):
+        found += len(source.lost)
+        if found < (self._planner.counts.get(stream) or 0):
             left = source.count(task.query.between(*keep))
             if left is not None and left > found:
                 raise EntityError(f"QBO counts {left} objects but sends {found}; run again")
 
-    def close(self) -> None:
-        """Let the threads end."""
-        if self._ahead is not None:
-            self._ahead.close()
+    def _works(
+        self, plan: ReadAhead[None, list[Step]]
+    ) -> Iterator[tuple[_Work, Callable[[], Iterator[Page]]]]:
+        for _, parts in plan.lanes():
+            for part in parts:
+                for step in part:
+                    work = _Work(step, Effort())
+                    yield work, self._reading(work)
 
-    def _settled_end(self) -> datetime:
-        clock = self._client.clock
-        for task in self._tasks.values():
-            if clock is not None:
-                break
-            Source(self._client, task.entity).count(task.query)
-            clock = self._client.clock
-        if clock is None:
-            logger.warning("QBO does not tell its time; taking the clock of this machine")
-            clock = datetime.now(UTC)
-        settled = clock.replace(microsecond=0) - self._settings.settle
-        return min(settled, self._settings.end or settled)
+    def _reading(self, work: _Work) -> Callable[[], Iterator[Page]]:
+        """Return what reads a window, and measures itself."""
+        step, effort = work
 
-    def _plan(self) -> list[Piece]:
-        """Count all entities at once, then plan the windows of each."""
-        counted = [task for task in self._tasks.values() if _countable(task.entity)]
-        counts = count_all(
-            self._client,
-            [task.query.between(task.start, self._settings.end) for task in counted],
-        )
-        self.end = self._settled_end()
-        streams = (task.entity.stream for task in counted)
-        self._counted = dict(zip(streams, counts, strict=True))
-        return [piece for task in self._tasks.values() for piece in self._plan_entity(task)]
-
-    def _plan_entity(self, task: Task) -> list[Piece]:
-        """Cut the range of an entity into windows and leave out the empty ones."""
-        entity = task.entity
-        count = self._counted.get(entity.stream)
-        whole = [Piece(entity, Window(task.start, self.end), count)]
-        if entity.reading is Reading.GET:
-            return whole
-        if task.start >= self.end:
-            return []
-        if count is None and self._settings.chunk_days and _countable(entity):
-            count = Source(self._client, entity).count(task.query.between(task.start, self.end))
-        if count == 0:
-            # The first time a COUNT of nothing is looked into; one page costs no more.
-            return whole if task.is_first else []
-        chunks = windows(task.start, self.end, chunk_days=self._settings.chunk_days)
-        if len(chunks) == 1 or count is None or entity.reading is Reading.RATES:
-            return whole
-        chunks = self._from_first_row(task, chunks)
-        counts = count_all(
-            self._client, [task.query.between(*window) for window in chunks], enough=count
-        )
-        return [
-            Piece(entity, window, number)
-            for window, number in zip(chunks, counts, strict=True)
-            if number != 0
-        ]
-
-    def _from_first_row(self, task: Task, chunks: list[Window]) -> list[Window]:
-        """Leave out the windows before the first object, if COUNT agrees that they are empty."""
-        source = Source(self._client, task.entity)
-        query = task.query.between(task.start, self.end).sorted_by(UPDATED)
-        try:
-            rows = source.fetch(query, position=1, size=1).rows
-        except EntityError:
-            return chunks
-        if not rows or rows[0].stamp is None:
-            return chunks
-        first = rows[0].stamp.moment
-        rest = [window for window in chunks if window.end > first]
-        if len(rest) == len(chunks) or not rest:
-            return chunks
-        before = task.query.between(task.start, rest[0].start)
-        return rest if source.count(before) == 0 else chunks
-
-    def _work(self, piece: Piece) -> Callable[[], Iterator[Page]]:
         def pages() -> Iterator[Page]:
-            if piece.entity.stream in self._abandoned:
+            if isinstance(step, Last) or step.entity.stream in self._abandoned:
                 return
-            source = Source(self._client, piece.entity)
-            if piece.entity.reading is Reading.GET:
-                yield source.fetch_all()
-                return
-            query = base_query(piece.entity)
-            if piece.entity.reading is Reading.RATES:
-                codes = currencies(self._client)
-                if not codes:
-                    return
-                query = rate_queries(codes, self.end.date())[0]
-            expected = piece.expected
-            if expected is None and _countable(piece.entity):
-                expected = source.count(query.between(*piece.window))
-            yield from WindowReader(
-                source,
-                query,
-                window=piece.window,
-                size=self._settings.page_size,
-                expected=expected,
-            ).pages()
+            yield from self._measured(self._pages(step), effort)
 
         return pages
 
+    def _measured(self, reading: Iterator[Page], effort: Effort) -> Iterator[Page]:
+        """Measure what pages cost the thread that reads them."""
+        while True:
+            calls, started = self._client.calls_of_thread, time.monotonic()
+            try:
+                page = next(reading, None)
+            finally:
+                effort.calls += self._client.calls_of_thread - calls
+                effort.seconds += time.monotonic() - started
+            if page is None:
+                return
+            yield page
 
-def _countable(entity: Entity) -> bool:
-    """Whether it is worth asking for a COUNT."""
-    return entity.reading not in {Reading.GET, Reading.RATES}
+    def _pages(self, piece: Piece) -> Iterator[Page]:
+        """Read a window."""
+        source = self._planner.sources[piece.entity.stream]
+        if piece.entity.reading is Reading.GET:
+            yield source.fetch_all()
+            return
+        query = base_query(piece.entity)
+        if piece.entity.reading is Reading.RATES:
+            codes = currencies(self._client)
+            if not codes:
+                return
+            query = rate_queries(codes, self.end.date())[0]
+        expected = piece.expected
+        if expected is None and not piece.followed and countable(piece.entity):
+            expected = source.count(query.between(*piece.window))
+        yield from WindowReader(
+            source, query, window=piece.window, expected=expected, followed=piece.followed
+        ).pages()

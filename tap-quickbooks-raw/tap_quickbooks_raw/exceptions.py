@@ -12,6 +12,7 @@
     │   ├── UnavailableError the company's country or plan does not have it: no failure
     │   ├── RefusedError     QBO refuses this form of the request: ask differently
     │   └── RetriesExhausted a passing trouble that outlasted its attempts
+    │       └── UnreadableError  QBO cannot make this page: ask for fewer rows
     ├── BudgetReached        max_api_calls or max_run_seconds: stop cleanly
     └── Interrupted          SIGTERM or SIGINT: stop, state saved
 """
@@ -57,6 +58,19 @@ class RefusedError(EntityError):
 
 class RetriesExhausted(EntityError):  # noqa: N818  It says what happened.
     """A passing trouble (5xx, time-out, broken answer) outlasted its attempts."""
+
+
+class UnreadableError(RetriesExhausted):
+    """QBO cannot make this page: one of its objects is broken, or it is too heavy.
+
+    Attributes:
+        is_heavy: True if the page is too large (a time-out, a cut answer), so that any page of
+            this size may fail; False if one object in it is likely to be at fault.
+    """
+
+    def __init__(self, message: str, *, is_heavy: bool) -> None:
+        super().__init__(message)
+        self.is_heavy = is_heavy
 
 
 class BudgetReached(QuickBooksError):  # noqa: N818  No error: the run ends as asked.

@@ -29,6 +29,8 @@ class Passing(Enum):
     """Troubles that may be gone at the next attempt."""
 
     SERVER = "the server failed"
+    BROKEN = "the answer cannot be made"
+    HEAVY = "the answer is too large to be made or to arrive"
     THROTTLED = "too many requests"
     UNAUTHENTICATED = "the access token was refused"
 
@@ -55,7 +57,12 @@ class Fault(NamedTuple):
 
 
 REDIRECTIONS = range(300, 400)
-RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+BY_RETRIED_STATUS = {
+    500: Passing.BROKEN,
+    502: Passing.SERVER,
+    503: Passing.SERVER,
+    504: Passing.HEAVY,
+}
 
 BY_CODE: dict[str, Passing | type[QuickBooksError]] = {
     "100": Passing.UNAUTHENTICATED,
@@ -69,9 +76,9 @@ BY_CODE: dict[str, Passing | type[QuickBooksError]] = {
     "4002": RefusedError,
     "5020": EntityError,
     "5030": UnavailableError,
-    "6002": Passing.SERVER,
+    "6002": Passing.HEAVY,
     "6190": CompanyError,
-    "10000": Passing.SERVER,
+    "10000": Passing.BROKEN,
 }
 
 BY_STATUS: dict[int, Passing | type[QuickBooksError]] = {
@@ -96,6 +103,9 @@ ADVICE = {
     "6190": "the company's QuickBooks subscription has ended or is suspended: renew it, "
     "then run again",
 }
+
+# What else comes with a status of 5xx, whatever it is.
+_CODES_OF_OUTAGES = {"3001": Passing.THROTTLED, "3100": Passing.SERVER, "3200": Passing.SERVER}
 
 # The entity exists in QBO, but not for this company.
 _UNAVAILABLE = re.compile(
@@ -134,8 +144,10 @@ def classify(fault: Fault) -> Passing | type[QuickBooksError]:
     """Tell what a fault means: a passing trouble, or the exception to raise."""
     if fault.status in REDIRECTIONS:
         return CompanyError
-    if fault.status in RETRIED_STATUSES:
-        return Passing.THROTTLED if fault.code == "3001" else Passing.SERVER
+    if fault.status in BY_RETRIED_STATUS:
+        if fault.code in _CODES_OF_OUTAGES:
+            return _CODES_OF_OUTAGES[fault.code]
+        return BY_RETRIED_STATUS[fault.status]
     if _UNAVAILABLE.search(fault.text):
         return UnavailableError
     if fault.code in BY_CODE:

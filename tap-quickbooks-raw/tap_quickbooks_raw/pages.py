@@ -6,6 +6,7 @@ itself stays the bytes that were sent.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,11 +15,11 @@ import msgspec
 
 from tap_quickbooks_raw.entities import Reading
 from tap_quickbooks_raw.exceptions import EntityError
+from tap_quickbooks_raw.fitting import Sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from tap_quickbooks_raw.answers import Answer
     from tap_quickbooks_raw.client import QuickBooksClient
     from tap_quickbooks_raw.entities import Entity
     from tap_quickbooks_raw.query import Query
@@ -97,29 +98,40 @@ _head = msgspec.json.Decoder(_Head).decode
 _nested = msgspec.json.Decoder(dict[str, _Head]).decode
 
 
+logger = logging.getLogger("tap-quickbooks-raw.pages")
+
+
 class Source:
-    """The pages of one entity.
+    """The pages of one entity; all that read this entity share it.
 
     Args:
         client: Sends the requests.
         entity: What is asked for.
+        size: Rows per page at most.
+
+    Attributes:
+        sizes: How many rows a page may have.
+        lost: What to say about each object that cannot be read.
     """
 
-    def __init__(self, client: QuickBooksClient, entity: Entity) -> None:
+    def __init__(self, client: QuickBooksClient, entity: Entity, *, size: int = 1000) -> None:
         self.entity = entity
+        self.sizes = Sizes(size)
+        self.lost: list[str] = []
         self._client = client
 
-    def fetch(self, query: Query, *, position: int, size: int) -> Page:
+    def fetch(self, query: Query, *, position: int, size: int, patience: int | None = None) -> Page:
         """Fetch a page of a query; positions count from 1."""
         text = query.page(position=position, rows=size)
-        answer = self._client.get("query", query=text)
-        return Page(self._rows(answer), answer.received_at, "query", text, size)
+        answer = self._client.get("query", patience=patience, query=text)
+        rows = self.rows(answer.query, answer.tid)
+        return Page(rows, answer.received_at, "query", text, size)
 
     def fetch_all(self) -> Page:
         """Fetch an entity that has a GET of its own, whole."""
         path = self.entity.name.lower()
         answer = self._client.get(path)
-        rows = self._rows(answer)
+        rows = self.rows(answer.query, answer.tid)
         return Page(rows, answer.received_at, path, None, len(rows))
 
     def count(self, query: Query) -> int | None:
@@ -130,8 +142,39 @@ class Source:
             return None
         return total_count(answer.query)
 
-    def _rows(self, answer: Answer) -> list[Row]:
-        content = _list(answer.query, self.entity)
+    def report(self, query: Query, errors: Sequence[EntityError], *, known: set[str]) -> None:
+        """Note that objects of a query cannot be read, one for each error.
+
+        Args:
+            query: A query for them and for those around them.
+            errors: What QBO said for each.
+            known: Ids of those around them.
+        """
+        ids = sorted(self._ids(query) - known)
+        named = ids if len(ids) == len(errors) else [""] * len(errors)
+        where = " AND ".join(query.conditions) or "all"
+        for name, error in zip(named, errors, strict=True):
+            text = f"{self.entity.name} {name or '(Id unknown)'} ({where}): {error}"
+            self.lost.append(text)
+            logger.error("%s: QBO cannot send an object: %s", self.entity.stream, text)
+
+    def _ids(self, query: Query) -> set[str]:
+        """Ask for Ids alone, which may work where whole objects do not; empty if it does not."""
+        text = query.page(position=1, rows=self.sizes.limit, columns="Id")
+        try:
+            answer = self._client.get("query", attempts=1, query=text)
+            return {row.id for row in self.rows(answer.query, answer.tid)}
+        except EntityError:
+            return set()
+
+    def rows(self, query: Mapping[str, msgspec.Raw], tid: str) -> list[Row]:
+        """Take the list in an answer apart.
+
+        Args:
+            query: The answer's lists by key.
+            tid: Its `intuit_tid`.
+        """
+        content = _list(query, self.entity)
         if content is None:
             return []
         try:
@@ -141,7 +184,7 @@ class Source:
         except msgspec.DecodeError as error:
             raise EntityError(f"an object has another shape than documented ({error})") from None
         return [
-            Row(_key(head, answer), _stamp(head), raw)
+            Row(_key(head, tid), _stamp(head), raw)
             for head, raw in zip(heads, objects, strict=True)
         ]
 
@@ -181,10 +224,10 @@ def _nested_head(raw: msgspec.Raw) -> _Head:
     return next((head for head in heads.values() if head.id is not None), _Head())
 
 
-def _key(head: _Head, answer: Answer) -> str:
+def _key(head: _Head, tid: str) -> str:
     key = head.key
     if key is None:
-        raise EntityError(f"an object has no Id [intuit_tid {answer.tid}]")
+        raise EntityError(f"an object has no Id [intuit_tid {tid}]")
     return key
 
 

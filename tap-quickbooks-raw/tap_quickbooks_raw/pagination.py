@@ -1,4 +1,4 @@
-"""Reading a window exactly while people work, and reading ahead.
+"""Reading a window exactly while people work.
 
 A window ``[start, end)`` ends in the past (``settle_seconds`` behind the server's clock), so
 nothing can enter it any more: an edit gives an object a stamp after its end. The objects of a
@@ -13,12 +13,16 @@ window only ever become fewer. From this everything follows:
 * A page filled by one second alone: that second is read by offsets, until a pass is proven
   complete (see `passes`).
 * The end is not the first short page, since QBO has sent short pages that were not the last.
-  It is one of: as many distinct objects as COUNT promised before the first page (they are a
-  subset of what was counted, so equal numbers mean equal sets) and no full page at the end,
-  behind which a COUNT that is too low might hide more; an empty page for ``>= the last
-  stamp``; or an empty page behind the known ties followed by a page that shows all of these
-  still there (so at the moment of the empty page there were no others). Nor is what stands
-  behind them taken before that page has shown that the offset was right.
+  It is one of: an object that stands behind the window (the pages come in order, so all
+  before it have been seen; a window that others follow asks for one second more, to see one);
+  as many distinct objects as COUNT promised before the first page (they are a subset of what
+  was counted, so equal numbers mean equal sets) and no full page at the end, behind which a
+  COUNT that is too low might hide more; an empty page for ``>= the last stamp``; or an empty
+  page behind the known ties followed by a page that shows all of these still there (so at the
+  moment of the empty page there were no others). Nor is what stands behind them taken before
+  that page has shown that the offset was right.
+* An object that cannot be read stands between the last one that can and the next. The seconds
+  from the one to the other are read by offsets like a crowded second, and it is stepped over.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.entities import Reading
-from tap_quickbooks_raw.exceptions import RefusedError
+from tap_quickbooks_raw.exceptions import RefusedError, UnreadableError
+from tap_quickbooks_raw.fitting import Fitting
 from tap_quickbooks_raw.passes import PASSES, Passes, restless
 from tap_quickbooks_raw.query import UPDATED
 
@@ -40,6 +45,10 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.windows import Window
 
 SECOND = timedelta(seconds=1)
+# So far behind an unreadable object the next readable one is looked for.
+STEPS = tuple(2**power for power in range(11))
+# A time-out costs minutes, and heavy objects seldom stand side by side.
+HEAVY_STEPS = 2
 
 
 class UnsortedError(RefusedError):
@@ -65,22 +74,30 @@ class WindowReader:
         source: Fetches the pages.
         query: What is asked for, without the window.
         window: The range of LastUpdatedTime; it must have settled.
-        size: Rows per page.
         expected: COUNT of the window, taken before the first page; None if not known.
+        followed: Whether objects are known to stand at the window's end.
     """
 
     def __init__(
-        self, source: Source, query: Query, *, window: Window, size: int, expected: int | None
+        self,
+        source: Source,
+        query: Query,
+        *,
+        window: Window,
+        expected: int | None = None,
+        followed: bool = False,
     ) -> None:
         self._source = source
         self._query = query
         self._window = window
-        self._size = size
         self._expected = expected
+        self._pages = Fitting(source)
+        self._asked_end = window.end + SECOND if followed else window.end
         self._low = window.start
         self._seen: set[str] = set()  # Ids emitted with a stamp in the second of `_low`.
         self._found = 0
         self._number = 0
+        self._passed_end = False
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages, without rows that were yielded before.
@@ -91,23 +108,31 @@ class WindowReader:
         """
         ended = False
         while not ended and self._low < self._window.end:
-            asked, fresh = self._fetch()
-            if fresh.rows:
-                yield fresh
-            if not asked.rows:
-                ended = True
-            elif self._complete():
-                # A full page may be where COUNT is capped as well.
-                is_last = self._is_single or len(asked.rows) < self._size
-                ended = is_last or not self._ask(position=len(self._seen) + 1).rows
-            elif len(asked.rows) < self._size:
-                ended = yield from self._confirm_end()
-            elif self._is_crowded(asked):
-                yield from self._read_second()
-                ended = self._complete()
-            elif not fresh.rows:
-                raise UnsortedError("the answer does not keep to the window asked for")
+            try:
+                ended = yield from self._advance()
+            except UnreadableError as error:
+                yield from self._step_over(error)
         self._check_count()
+
+    def _advance(self) -> Generator[Page, None, bool]:
+        """Read one more page; return whether it is proven to be the last."""
+        asked, fresh = self._fetch()
+        if fresh.rows:
+            yield fresh
+        if self._passed_end or not asked.rows:
+            return True
+        if self._complete():
+            # A full page may be where COUNT is capped as well.
+            is_last = self._is_single or len(asked.rows) < asked.size
+            return is_last or not self._ask(position=len(self._seen) + 1).rows
+        if len(asked.rows) < asked.size:
+            return (yield from self._confirm_end())
+        if self._is_crowded(asked):
+            yield from self._read_by_offsets(self._low + SECOND)
+            return self._complete()
+        if not fresh.rows:
+            raise UnsortedError("the answer does not keep to the window asked for")
+        return False
 
     @property
     def _is_single(self) -> bool:
@@ -124,12 +149,16 @@ class WindowReader:
         if left is not None and left > self._found:
             raise UnsortedError(f"QBO counts {left} objects but sends {self._found}")
 
-    def _ask(self, *, position: int = 1) -> Page:
-        query = self._query.between(self._low, self._window.end).sorted_by(UPDATED)
-        return self._source.fetch(query, position=position, size=self._size)
+    @property
+    def _rest(self) -> Query:
+        """The query for what is left of the window."""
+        return self._query.between(self._low, self._asked_end).sorted_by(UPDATED)
+
+    def _ask(self, *, position: int) -> Page:
+        return self._pages.fetch(self._rest, position=position)
 
     def _fetch(self) -> Fetched:
-        page = self._ask()
+        page = self._pages.fetch(self._rest, known=len(self._seen))
         return Fetched(page, self._page_of(page, self._take(page.rows)))
 
     def _page_of(self, page: Page, rows: list[Row]) -> Page:
@@ -140,19 +169,21 @@ class WindowReader:
         """Pick the rows not seen before and move on to the last stamp."""
         fresh: list[Row] = []
         told: set[str] = set()
-        asked = self._low
+        asked = last = self._low
         for row in rows:
             if row.stamp is None or not row.stamp.exact:
                 raise UnsortedError("LastUpdatedTime is no exact time")
             second = row.stamp.moment.replace(microsecond=0)
-            if second < self._low:
+            if second < last:
                 # A row sent twice does no harm; one out of order would be lost.
                 if second < asked or row.id in told:
                     continue
                 raise UnsortedError("the answer is not in the order of LastUpdatedTime")
+            last = second
             told.add(row.id)
             if second >= self._window.end:
-                break
+                self._passed_end = True
+                continue
             if second > self._low:
                 self._low = second
                 self._seen = set()
@@ -175,7 +206,7 @@ class WindowReader:
             again, fresh = self._fetch()
             if fresh.rows:
                 yield fresh
-                return False
+                return self._passed_end
             present = {row.id for row in again.rows}
             if not present:
                 return True
@@ -186,51 +217,63 @@ class WindowReader:
             if not behind.rows:
                 return True
             if self._is_crowded(behind):
-                yield from self._read_second()
+                yield from self._read_by_offsets(self._low + SECOND)
                 return False
             rows = self._take(behind.rows)
-            if not rows:
+            if rows:
+                yield self._page_of(behind, rows)
+            elif not self._passed_end:
                 raise UnsortedError("the answer does not keep to the window asked for")
-            yield self._page_of(behind, rows)
-            return False
+            return self._passed_end
         raise restless()
 
-    def _read_second(self) -> Iterator[Page]:
-        """Read all objects of one second by offsets, until a pass is proven."""
-        second = self._query.between(self._low, self._low + SECOND)
-        passes = Passes(self._source, second, size=self._size, take=self._take, closed=True)
-        for page in passes.pages():
-            yield self._page_of(page, page.rows)
-        self._low += SECOND
+    def _step_over(self, error: UnreadableError) -> Iterator[Page]:
+        """Read what surrounds an object that cannot be read."""
+        for steps in STEPS[: HEAVY_STEPS if error.is_heavy else None]:
+            try:
+                page = self._source.fetch(
+                    self._rest, position=len(self._seen) + 1 + steps, size=1, patience=1
+                )
+            except UnreadableError:
+                continue
+            end = self._window.end
+            if page.rows and page.rows[0].stamp is not None:
+                end = min(end, page.rows[0].stamp.moment.replace(microsecond=0) + SECOND)
+            yield from self._read_by_offsets(max(end, self._low + SECOND), doubtful=True)
+            return
+        raise error
+
+    def _read_by_offsets(self, end: datetime, *, doubtful: bool = False) -> Iterator[Page]:
+        """Read from here to an instant by offsets, until a pass is proven."""
+        query = self._query.between(self._low, end)
+        passes = Passes(
+            self._source,
+            query,
+            take=lambda rows: self._take_until(end, rows),
+            closed=True,
+            doubtful=doubtful,
+        )
+        if end == self._low + SECOND:
+            for page in passes.pages():
+                yield self._page_of(page, page.rows)
+        else:
+            found = [(row, page) for page in passes.pages() for row in page.rows]
+            found.sort(key=lambda pair: pair[0].stamp.moment if pair[0].stamp else end)
+            for row, page in found:
+                yield self._page_of(page, [row])
+        if passes.lost:
+            self._expected = None  # It counts those that cannot be read, or it does not.
+        self._low = end
         self._seen = set()
 
-
-def read_whole(source: Source, query: Query, *, size: int, keep: Window) -> Iterator[Page]:
-    """Read an entity that cannot be read by LastUpdatedTime: all of it, proven complete.
-
-    Args:
-        source: Fetches the pages.
-        query: What is asked for.
-        size: Rows per page.
-        keep: Rows with an exact stamp outside are left out.
-    """
-    emitted: dict[str, datetime | None] = {}
-
-    def take(rows: list[Row]) -> list[Row]:
+    def _take_until(self, end: datetime, rows: list[Row]) -> list[Row]:
+        """Pick the rows not seen before, in whatever order they are."""
         fresh = []
         for row in rows:
-            moment = row.stamp.moment if row.stamp else None
-            if row.stamp and row.stamp.exact and not keep.start <= row.stamp.moment < keep.end:
-                continue
-            if row.id not in emitted or emitted[row.id] != moment:
-                emitted[row.id] = moment
+            if row.stamp is None or not row.stamp.exact:
+                raise UnsortedError("LastUpdatedTime is no exact time")
+            if self._low <= row.stamp.moment < end and row.id not in self._seen:
+                self._seen.add(row.id)
                 fresh.append(row)
+        self._found += len(fresh)
         return fresh
-
-    if source.entity.reading is Reading.SINGLE:
-        page = source.fetch(query, position=1, size=size)
-        yield page._replace(rows=take(page.rows))
-        return
-    passes = Passes(source, query, size=size, take=take, closed=False)
-    for number, page in enumerate(passes.pages(), start=1):
-        yield page._replace(number=number)

@@ -58,11 +58,11 @@ class Query:
         """Text that asks how many objects there are."""
         return f"SELECT COUNT(*) FROM {self.entity}{self._where}"
 
-    def page(self, *, position: int, rows: int) -> str:
+    def page(self, *, position: int, rows: int, columns: str = "*") -> str:
         """Text that asks for a page; the first position is 1."""
         order = f" ORDERBY {self.order_by} ASC" if self.order_by else ""
         return (
-            f"SELECT * FROM {self.entity}{self._where}{order}"
+            f"SELECT {columns} FROM {self.entity}{self._where}{order}"
             f" STARTPOSITION {position} MAXRESULTS {rows}"
         )
 

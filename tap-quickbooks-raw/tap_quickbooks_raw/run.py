@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 from tap_quickbooks_raw.auth import Authenticator, Credentials
 from tap_quickbooks_raw.client import QuickBooksClient
-from tap_quickbooks_raw.company import CompanyReader, ReadingSettings
+from tap_quickbooks_raw.company import CompanyReader
 from tap_quickbooks_raw.exceptions import Interrupted
 from tap_quickbooks_raw.limiter import Limiter
+from tap_quickbooks_raw.planning import ReadingSettings
 from tap_quickbooks_raw.policy import Budget, RetryPolicy
+from tap_quickbooks_raw.progress import Progress
 from tap_quickbooks_raw.tokens import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_quickbooks_raw.company import Task
     from tap_quickbooks_raw.exceptions import BudgetReached, EntityError
+    from tap_quickbooks_raw.planning import Task
     from tap_quickbooks_raw.settings import Settings
 
 
@@ -29,16 +31,16 @@ class Run:
         limiter: The ceilings; by default Intuit's, as the settings have them.
 
     Attributes:
-        failures: Streams that failed for good, with the error.
+        failures: Streams that failed for good or are not complete, with the error.
         limit: The budget that was used up, if one was.
-        rows: Records emitted.
+        progress: Records emitted, and how many are expected.
     """
 
     def __init__(self, settings: Settings, limiter: Limiter | None = None) -> None:
         self.settings = settings
         self.failures: dict[str, EntityError] = {}
         self.limit: BudgetReached | None = None
-        self.rows = 0
+        self.progress = Progress()
         self._started = time.monotonic()
         self._interrupted: Interrupted | None = None
         self._reader: CompanyReader | None = None
@@ -63,6 +65,11 @@ class Run:
         )
 
     @property
+    def rows(self) -> int:
+        """Records emitted so far."""
+        return self.progress.rows
+
+    @property
     def seconds(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
@@ -70,17 +77,22 @@ class Run:
     def reader(self, tasks: Sequence[Task]) -> CompanyReader:
         """Return the reader of this run; the first call begins to read."""
         if self._reader is None:
-            reading = ReadingSettings(
-                page_size=self.settings.page_size,
-                concurrency=self.settings.concurrency,
-                chunk_days=self.settings.chunk_days,
-                end=self.settings.end,
-                settle=self.settings.settle,
-            )
-            reader = CompanyReader(self.client, reading, tasks=tasks, check=self.check)
+            reader = CompanyReader(self.client, self.reading, tasks=tasks, check=self.check)
             reader.begin()
+            self.progress.begin(reader.expected)
             self._reader = reader
         return self._reader
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """How to read the company."""
+        return ReadingSettings(
+            page_size=self.settings.page_size,
+            concurrency=self.settings.concurrency,
+            chunk_days=self.settings.chunk_days,
+            end=self.settings.end,
+            settle=self.settings.settle,
+        )
 
     def interrupt(self, signal_number: int) -> None:
         """Ask the run to stop; safe in a signal handler."""

@@ -15,7 +15,7 @@ from singer_sdk import Stream
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_quickbooks_raw.company import Task
+from tap_quickbooks_raw.company import Effort
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
     EntityError,
@@ -23,6 +23,8 @@ from tap_quickbooks_raw.exceptions import (
     RefusedError,
     UnavailableError,
 )
+from tap_quickbooks_raw.planning import Task
+from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.records import (
     PRIMARY_KEYS,
     RAW_SCHEMA,
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.windows import Window
 
 
-# How often a long stream says how far it is.
-PROGRESS_SECONDS = 5.0
+# So many objects that QBO cannot send are named again at the end.
+MOST_NAMED = 10
 
 
 class Step(NamedTuple):
@@ -144,7 +146,7 @@ class RawStream(Stream):
         tap = self._quickbooks
         lines = self._lines()
         emitted = 0
-        started = told = time.monotonic()
+        started = time.monotonic()
         for step in self._steps():
             if step.page is not None:
                 rows = step.page.rows[: self._room(emitted)]
@@ -152,20 +154,32 @@ class RawStream(Stream):
                     lines.encode(step.page._replace(rows=rows), step.window)
                 )
                 emitted += len(rows)
-                tap.run.rows += len(rows)
                 counter.increment(len(rows))
+                if told := tap.run.progress.add(len(rows)):
+                    self.logger.info("%s", told)
                 self._check_max_record_limit(emitted)
             self._advance(step.bookmark)
             tap.run.check()
-            if time.monotonic() - told >= PROGRESS_SECONDS:
-                told = time.monotonic()
-                self.logger.info(
-                    "%s: %d rows so far, %.0f rows/s",
-                    self.name,
-                    emitted,
-                    emitted / (told - started),
-                )
-        self.logger.info("%s: %d rows in %.1f s", self.name, emitted, time.monotonic() - started)
+        effort = Effort(tap.reader.effort(self.name).calls, time.monotonic() - started)
+        self._tell("all", emitted, effort)
+        if lost := tap.reader.lost(self.name):
+            tap.run.failures[self.name] = EntityError(
+                f"{len(lost)} object(s) that QBO cannot send are missing; once mended in QBO "
+                f"they come by themselves: {'; '.join(lost[:MOST_NAMED])}"
+                + (f"; and {len(lost) - MOST_NAMED} more, named above" * (len(lost) > MOST_NAMED))
+            )
+
+    def _tell(self, part: str, rows: int, effort: Effort) -> None:
+        """Say what a part of the stream has cost."""
+        self.logger.info(
+            "%s, %s: %d rows in %d calls, %.1f s, %s",
+            self.name,
+            part,
+            rows,
+            effort.calls,
+            effort.seconds,
+            rate(rows, effort.seconds),
+        )
 
     def _room(self, emitted: int) -> int | None:
         """How many rows may still be emitted in a dry run; None for all."""
@@ -176,14 +190,17 @@ class RawStream(Stream):
         reader = self._quickbooks.reader
         before = dict(self.stream_state)
         try:
-            for window, pages in reader.windows(self.name):
+            for window, pages, effort in reader.windows(self.name):
+                rows = 0
                 for page in pages:
+                    rows += len(page.rows)
                     stamp = page.rows[-1].stamp
                     yield Step(
                         page,
                         window if self.entity.stamped else None,
                         stamp.moment if stamp else None,
                     )
+                self._tell(f"window {window}", rows, effort)
                 yield Step(None, window, window.end)
             if reader.end > reader.range(self.name).start:
                 yield Step(None, None, reader.end)

@@ -26,6 +26,7 @@ from tap_quickbooks_raw.exceptions import (
     SettingsError,
     StateError,
 )
+from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.streams import RawStream
 from tap_quickbooks_raw.tokens import open_store
@@ -137,11 +138,12 @@ class TapQuickBooksRaw(Tap):
         """Say what was done and return the exit code."""
         self.run.close()
         self.logger.info(
-            "Company (realm) %s: %d rows in %d calls, %.1f s",
+            "Company (realm) %s: %d rows in %d calls, %.1f s, %s",
             self.settings.realm_id,
             self.run.rows,
             self.run.client.calls,
             self.run.seconds,
+            rate(self.run.rows, self.run.seconds),
         )
         return self._exit_code()
 

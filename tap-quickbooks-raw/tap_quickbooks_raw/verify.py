@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 from psycopg import sql
 
-from tap_quickbooks_raw.company import CompanyReader, ReadingSettings, Task, base_query
-from tap_quickbooks_raw.counting import count_all
+from tap_quickbooks_raw.batches import count_all
+from tap_quickbooks_raw.company import CompanyReader
 from tap_quickbooks_raw.entities import ENTITIES, Reading
 from tap_quickbooks_raw.exceptions import (
     EntityError,
@@ -25,6 +25,7 @@ from tap_quickbooks_raw.exceptions import (
     SettingsError,
     UnavailableError,
 )
+from tap_quickbooks_raw.planning import ReadingSettings, Task, base_query
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.settings import (
     ALIASES,

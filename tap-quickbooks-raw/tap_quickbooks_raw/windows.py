@@ -5,12 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from typing_extensions import override
+
 
 class Window(NamedTuple):
     """The half-open range ``[start, end)``, in UTC and whole seconds."""
 
     start: datetime
     end: datetime
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%dT%H:%M:%SZ} to {self.end:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def windows(start: datetime, end: datetime, *, chunk_days: int | None = None) -> list[Window]:

@@ -1,4 +1,4 @@
-"""COUNT for many queries at once: thirty in one batch call.
+"""Small queries, thirty in one batch call.
 
 https://developer.intuit.com/app/developer/qbo/docs/api/accounting/all-entities/batch
 """
@@ -20,6 +20,28 @@ if TYPE_CHECKING:
 
 BATCH_ITEMS = 30
 
+Lists = dict[str, msgspec.Raw]
+
+
+def ask_batch(client: QuickBooksClient, texts: Sequence[str]) -> list[Lists | None]:
+    """Send queries as one batch, which may be done without.
+
+    Args:
+        client: Sends the batch.
+        texts: Texts of queries, `BATCH_ITEMS` at most.
+
+    Returns:
+        The lists of an answer by key, for each query; None where it has none, for whatever
+        reason.
+    """
+    items = [{"bId": str(number), "Query": text} for number, text in enumerate(texts)]
+    try:
+        answer = client.post("batch", {"BatchItemRequest": items}, attempts=2)
+    except EntityError:
+        return [None] * len(texts)
+    answers = dict(_item(item) for item in answer.items)
+    return [answers.get(str(number)) for number in range(len(texts))]
+
 
 def count_all(
     client: QuickBooksClient, queries: Sequence[Query], *, enough: int | None = None
@@ -40,24 +62,15 @@ def count_all(
         if enough is not None and known >= enough and None not in counts:
             counts += [0] * (len(queries) - first)
             break
-        counts += _count_batch(client, queries[first : first + BATCH_ITEMS])
+        texts = [query.count() for query in queries[first : first + BATCH_ITEMS]]
+        answers = ask_batch(client, texts)
+        counts += [None if lists is None else total_count(lists) for lists in answers]
     return counts
 
 
-def _count_batch(client: QuickBooksClient, queries: Sequence[Query]) -> list[int | None]:
-    items = [{"bId": str(number), "Query": query.count()} for number, query in enumerate(queries)]
-    try:
-        answer = client.post("batch", {"BatchItemRequest": items}, attempts=2)
-    except EntityError:
-        return [None] * len(queries)
-    counts = dict(_item(item) for item in answer.items)
-    return [counts.get(str(number)) for number in range(len(queries))]
-
-
-def _item(item: Mapping[str, msgspec.Raw]) -> tuple[str, int | None]:
+def _item(item: Mapping[str, msgspec.Raw]) -> tuple[str, Lists | None]:
     try:
         number = msgspec.json.decode(item["bId"], type=str)
-        query = msgspec.json.decode(item["QueryResponse"], type=dict[str, msgspec.Raw])
+        return number, msgspec.json.decode(item["QueryResponse"], type=Lists)
     except (KeyError, msgspec.DecodeError):
         return "", None
-    return number, total_count(query)
