@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -301,3 +303,44 @@ def test_a_reader_that_ends_early_is_named(
         log = process.stderr.read().decode()
     assert process.returncode == 1
     assert "The loader has ended early" in problem(log)
+
+
+def test_an_object_that_qbo_cannot_send_is_named_and_the_run_fails_at_the_end(
+    tmp_path: Path, config: Any, own_simulator: Any
+) -> None:
+    simulator = own_simulator(rows=200)
+    ids = [json.loads(row)["Id"] for row in simulator.rows(KEYS["realm_id"], "Item")]
+    simulator.configure(poison=[{"entity": "Item", "id": ids[2]}])
+    code, messages, log = run(tmp_path, config(simulator, max_attempts=2))
+    assert code == 1
+    loaded = {
+        message["record"]["id"]
+        for message in messages
+        if message.get("stream") == "qb_items"
+        if message["type"] == "RECORD"
+    }
+    assert loaded == set(ids) - {ids[2]}
+    last = problem(log).splitlines()[-1]
+    assert "qb_items was not loaded completely: 1 object(s) that QBO cannot send" in last
+    assert "LastUpdatedTime >= '" in last
+    assert "intuit_tid" in last
+    bookmarks = messages[-1]["value"]["bookmarks"]
+    assert bookmarks["qb_items"] == bookmarks["qb_vendors"]
+
+
+def test_the_log_has_a_line_for_each_window_and_stream(
+    tmp_path: Path, config: Any, simulator: RunningSimulator
+) -> None:
+    _, messages, log = run(tmp_path, config(simulator, page_size=10))
+    records = [message for message in messages if message["type"] == "RECORD"]
+    invoices = sum(record["stream"] == "qb_invoices" for record in records)
+    windows = re.findall(
+        r"qb_invoices, window (\S+Z) to (\S+Z): (\d+) rows in (\d+) calls, [\d.]+ s, [\d,]+ rows/s",
+        log,
+    )
+    assert len(windows) > 3
+    assert sum(int(rows) for *_, rows, _ in windows) == invoices
+    assert all(before[1] == after[0] for before, after in pairwise(windows))
+    calls = sum(int(calls) for *_, calls in windows)
+    assert f"qb_invoices, all: {invoices} rows in {calls} calls, " in log
+    assert f"{len(records)} rows in " in log.splitlines()[-1]

@@ -10,7 +10,7 @@ from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.company import CompanyReader
 from tap_quickbooks_raw.exceptions import Interrupted
 from tap_quickbooks_raw.limiter import Limiter
-from tap_quickbooks_raw.planning import ReadingSettings
+from tap_quickbooks_raw.planning import Planner, ReadingSettings
 from tap_quickbooks_raw.policy import Budget, RetryPolicy
 from tap_quickbooks_raw.progress import Progress
 from tap_quickbooks_raw.tokens import open_store
@@ -73,6 +73,10 @@ class Run:
     def seconds(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
+
+    def planner(self, tasks: Sequence[Task]) -> Planner:
+        """Return what plans this run without reading."""
+        return Planner(self.client, self.reading, tasks=tasks)
 
     def reader(self, tasks: Sequence[Task]) -> CompanyReader:
         """Return the reader of this run; the first call begins to read."""

@@ -55,14 +55,12 @@ class Splitter:
     """
 
     def __init__(self, source: Source, query: Query, *, window: Window, rows: int) -> None:
-        size = source.sizes.limit
         self._source = source
         self._query = query
         self._low, self._end = window
         self._left = rows  # From `_low` on; no fewer than there are if `_exact`.
         self._exact = True
-        self._most = PAGES * (size - 1) + 1  # What so many pages hold, each from the last row on.
-        self._step = max(1, self._most - 1 - int(size * FREE_SHARE))
+        self._most, self._step = _capacity(source.sizes.limit)
         self._base = 0  # Rows behind `_low` where no cut was found.
         self._asked = 0
 
@@ -116,6 +114,31 @@ class Splitter:
         return _Cut(seconds[1], exact=seconds[0] < seconds[1])
 
 
+class Cost(NamedTuple):
+    """What it should cost to read a range in windows.
+
+    Attributes:
+        pages: Calls for pages.
+        probes: Probes, thirty to a call.
+    """
+
+    pages: int
+    probes: int
+
+
+def cost(rows: int, size: int) -> Cost:
+    """Estimate what it costs to read so many rows in windows that are read side by side."""
+    most, step = _capacity(size)
+    cuts = max(0, -((most - rows) // step))
+    return Cost(cuts * PAGES + pages_of(rows - cuts * step, size), cuts)
+
+
 def pages_of(rows: int, size: int) -> int:
     """How many pages so many rows take, each from the last row of the one before on."""
     return 1 if rows <= size else 1 - (size - rows) // max(1, size - 1)
+
+
+def _capacity(size: int) -> tuple[int, int]:
+    """How many rows a window can have, and how many it is given."""
+    most = PAGES * (size - 1) + 1  # What so many pages hold, each from the last row on.
+    return most, max(1, most - 1 - int(size * FREE_SHARE))

@@ -10,6 +10,7 @@ import sys
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
+import click
 import msgspec
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
@@ -24,10 +25,11 @@ from tap_quickbooks_raw.exceptions import (
     Interrupted,
     QuickBooksError,
     SettingsError,
-    StateError,
 )
+from tap_quickbooks_raw.plan import MONTHLY_ALLOWANCE, report
 from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.run import Run
+from tap_quickbooks_raw.state import check_state, load_json
 from tap_quickbooks_raw.streams import RawStream
 from tap_quickbooks_raw.tokens import open_store
 
@@ -39,8 +41,18 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
     from tap_quickbooks_raw.company import CompanyReader
+    from tap_quickbooks_raw.planning import Task
 
 M_ARENA_MAX = -8  # malloc.h of glibc
+HELP = (
+    "Settings come from --config files or, with --config=ENV, from TAP_QUICKBOOKS_RAW_... "
+    "variables; --about lists them. Messages go to stdout, the log to stderr. Exit codes: 0 all "
+    "done or stopped cleanly at a limit, 1 something was not loaded, 143 stopped by SIGTERM."
+)
+PLAN_HELP = (
+    "Count, read nothing, and show what a run would read: rows, calls, minutes and the share of "
+    "a monthly allowance, per stream. Costs two or three calls."
+)
 LIST_STREAMS = "`meltano select tap-quickbooks-raw --list --all` shows all"
 
 
@@ -94,9 +106,14 @@ class TapQuickBooksRaw(Tap):
         return Run(self.settings)
 
     @property
+    def tasks(self) -> list[Task]:
+        """What the selected streams have to read."""
+        return [stream.task for stream in self.streams.values() if stream.selected]
+
+    @property
     def reader(self) -> CompanyReader:
         """The pages of the selected streams."""
-        return self.run.reader([stream.task for stream in self.streams.values() if stream.selected])
+        return self.run.reader(self.tasks)
 
     @override
     def discover_streams(self) -> list[RawStream]:
@@ -110,14 +127,9 @@ class TapQuickBooksRaw(Tap):
     @override
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over bookmarks, unless they are of another company or unreadable."""
-        bookmarks: object = state.get("bookmarks")
-        if bookmarks is None:
-            return
-        if not isinstance(bookmarks, dict):
-            raise StateError("The state is no Singer state; see `meltano state get`, or clear it")
-        for stream, bookmark in bookmarks.items():
-            _check_bookmark(stream, bookmark, self.config.get("realm_id"))
-        super().load_state(state)
+        check_state(state, self.config.get("realm_id"))
+        if state.get("bookmarks") is not None:
+            super().load_state(state)
 
     def stop(self, reason: QuickBooksError) -> NoReturn:
         """End the run now, with the state written and the exit code that says why."""
@@ -177,6 +189,23 @@ class TapQuickBooksRaw(Tap):
 
     @override
     @classmethod
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        command.help = f"{cls.__doc__}\n\n{HELP}"
+        command.params += [
+            click.Option(["--plan"], is_flag=True, help=PLAN_HELP),
+            click.Option(
+                ["--allowance"],
+                type=click.IntRange(min=1),
+                default=MONTHLY_ALLOWANCE,
+                show_default=True,
+                help="Calls a month that --plan compares with.",
+            ),
+        ]
+        return command
+
+    @override
+    @classmethod
     def invoke(  # type: ignore[override]
         cls,
         *,
@@ -185,6 +214,8 @@ class TapQuickBooksRaw(Tap):
         config: _ConfigInput | None = None,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
+        plan: bool = False,
+        allowance: int = MONTHLY_ALLOWANCE,
     ) -> None:
         if about:
             cls.print_about(about_format)
@@ -193,12 +224,15 @@ class TapQuickBooksRaw(Tap):
         try:
             tap = cls(
                 config=config.config if config else {},
-                state=_load(state, "state"),
-                catalog=_load(catalog, "catalog"),
+                state=load_json(state, "state"),
+                catalog=load_json(catalog, "catalog"),
                 parse_env_config=config.parse_env if config else False,
             )
             tap.check_selection()
             try:
+                if plan:
+                    sys.stdout.write(report(tap.run, tap.tasks, allowance=allowance))
+                    sys.exit(0)
                 tap.sync_all()
                 exit_code = tap.finish()
             except QuickBooksError as reason:
@@ -246,33 +280,9 @@ def _share_one_heap() -> None:
         mallopt(M_ARENA_MAX, 1)
 
 
-def _check_bookmark(stream: str, bookmark: object, realm_id: str | None) -> None:
-    if not isinstance(bookmark, dict):
-        raise StateError(f"The state of {stream} is no object; see `meltano state get`")
-    owner = bookmark.get("realm_id")
-    if owner is not None and realm_id is not None and str(owner) != realm_id:
-        raise StateError(
-            f"This state belongs to company (realm) {owner}, but realm_id is {realm_id}: "
-            f"run with --state-id-suffix {realm_id} to keep one state per company"
-        )
-    value = bookmark.get("replication_key_value")
-    try:
-        if value is not None:
-            settings.parse_date(value)
-    except (TypeError, ValueError):
-        raise StateError(
-            f"The bookmark of {stream} is {value!r}, which is no date-time; mend it with "
-            "`meltano state get` and `meltano state set`, or clear it"
-        ) from None
-
-
-def _load(file: IO[str] | None, what: str) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    try:
-        return msgspec.json.decode(file.read(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise StateError(f"The {what} file {file.name} is damaged: {error}") from None
-
-
 main = TapQuickBooksRaw.cli
+
+
+def plan() -> None:
+    """Show the plan; the command `tap-quickbooks-raw-plan`."""
+    main(["--plan", *sys.argv[1:]], prog_name="tap-quickbooks-raw-plan")
