@@ -158,3 +158,18 @@ def test_a_tie_that_was_cut_leaves_the_number_of_the_rest_unknown() -> None:
 )
 def test_pages_begin_with_the_last_row_of_the_one_before(rows: int, size: int, pages: int) -> None:
     assert pages_of(rows, size) == pages
+
+
+@pytest.mark.parametrize("ties", [1, 2, 5, 12, 25])
+def test_where_rows_share_seconds_windows_leave_room_for_those_that_are_read_twice(
+    ties: int,
+) -> None:
+    """So that a window still takes no more than its pages."""
+    rows = Sorted([second for second in range(40_000 // ties) for _ in range(ties)], 1000)
+
+    found = [rows.rows_in(window) for window, _ in rows.split()]
+
+    assert max(found) < PAGES * 1000 - ties
+    assert sum(found) == len(rows.seconds)
+    assert rows.batches <= 2
+    assert len(found) <= 1 + math.ceil(40_000 / (PAGES * 1000 - max(21, 5 * ties)))

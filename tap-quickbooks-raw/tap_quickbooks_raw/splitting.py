@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 PAGES = 2
 # What a window leaves free in its last page for rows that share a second with its bounds.
 FREE_SHARE = 0.02
+# What it leaves free per row that shares a second with another: once between its pages, and
+# at its bounds once or twice.
+ROOM_PER_TIE = 2.5
+# So many ties are cut by chance, too.
+FEW_TIES = 4
 
 
 class _Cut(NamedTuple):
@@ -60,7 +65,8 @@ class Splitter:
         self._low, self._end = window
         self._left = rows  # From `_low` on; no fewer than there are if `_exact`.
         self._exact = True
-        self._most, self._step = _capacity(source.sizes.limit)
+        self._capacity, self._step = _capacity(source.sizes.limit)
+        self._most = self._capacity
         self._base = 0  # Rows behind `_low` where no cut was found.
         self._asked = 0
 
@@ -79,12 +85,15 @@ class Splitter:
 
     def cut(self, answers: Sequence[Lists | None]) -> list[Window]:
         """Return the windows that the answers to all probes of one call make."""
-        windows = []
+        windows: list[Window] = []
+        cuts = [self._cut(answer) for answer in answers]
+        self._asked, asked_step = 0, self._step
+        if self._leave_room([cut for cut in cuts if cut is not None]):
+            return windows
         is_sound = self._exact
         before = self._base
-        for answer in answers:
-            before += self._step
-            cut = self._cut(answer)
+        for cut in cuts:
+            before += asked_step
             if cut is None or not self._low < cut.at < self._end:
                 continue
             windows.append(Window(self._low, cut.at))
@@ -95,8 +104,22 @@ class Splitter:
         if not any(answers):
             self._most = self._left  # QBO does not answer: what is left is one window.
         self._base = before
-        self._asked = 0
         return windows
+
+    def _leave_room(self, cuts: Sequence[_Cut]) -> bool:
+        """Make windows smaller where many rows share their seconds; return whether to ask again.
+
+        A page begins with all rows of the last second of the page before, so that windows
+        whose pages would be full would take a page more.
+        """
+        cut_ties = sum(not cut.exact for cut in cuts)
+        # Of groups of n rows, a cut between two rows hits a group with (n - 1) / n.
+        group = (len(cuts) + 2) / (len(cuts) - cut_ties + 1)
+        step = self._capacity - min(int(ROOM_PER_TIE * group), self._capacity // 4)
+        if step >= self._step or cut_ties < FEW_TIES:
+            return False
+        self._most = self._step = step
+        return True
 
     @property
     def rest(self) -> tuple[Window, int | None]:

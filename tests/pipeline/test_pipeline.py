@@ -136,7 +136,7 @@ def test_state_commands_do_what_a_meltano_user_expects(
     code, output = project.meltano("state", "clear", "--force", state_id)
     assert code == 0, output
     output = project.load(**only)
-    assert f"qb_customers: {customers} rows" in output
+    assert f"qb_customers, all: {customers} rows" in output
 
     late = '{"singer_state": {"bookmarks": {"qb_customers": {"replication_key_value": "%s"}}}}'
     code, output = project.meltano("state", "merge", state_id, late % "2020-01-01T00:00:00Z")
