@@ -99,7 +99,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
         ),
         "chunk_days": _integer(
             "Chunk days",
-            "Fixed length of a window in days. Default: one window per stream.",
+            "Fixed length of a window in days. Default: windows of about as many rows each.",
             minimum=1,
             maximum=36500,
         ),
