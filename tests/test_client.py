@@ -23,7 +23,7 @@ from tap_quickbooks_raw.exceptions import (
     UnavailableError,
 )
 from tap_quickbooks_raw.limiter import Limiter
-from tap_quickbooks_raw.policy import Budget, RetryPolicy
+from tap_quickbooks_raw.policy import GRACE_SECONDS, Budget, RetryPolicy
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -549,6 +549,18 @@ def test_no_call_is_made_after_the_time_is_over(
     with pytest.raises(BudgetReached, match="max_run_seconds: 60"):
         read(client)
     assert sent(simulator) == 1
+
+
+def test_nothing_is_waited_for_long_after_the_time_is_over() -> None:
+    """As for a pause of minutes that QBO has asked for."""
+    budget = Budget(seconds=60)
+    budget.started -= 60
+    budget.check_overdue()
+    budget.started -= GRACE_SECONDS
+
+    with pytest.raises(BudgetReached, match="max_run_seconds: 60"):
+        budget.check_overdue()
+    Budget(calls=0).check_overdue()
 
 
 # ---- What is sent and kept

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BACKOFF_CEILING_SECONDS = 60.0
+# What was asked for within the time of a run is waited for so long after its end.
+GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,18 @@ class Budget:
     seconds: float | None = None
     started: float = field(default_factory=time.monotonic)
 
+    @property
+    def _used_seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def check_overdue(self) -> None:
+        """Raise BudgetReached if the time is over and requests have had time to end, too."""
+        if self.seconds is not None and self._used_seconds >= self.seconds + GRACE_SECONDS:
+            raise BudgetReached(f"max_run_seconds: {self.seconds:g} seconds are over")
+
     def check(self, used: int) -> None:
         """Raise BudgetReached if no further request may be sent."""
         if self.calls is not None and used >= self.calls:
             raise BudgetReached(f"max_api_calls: {self.calls} calls are used")
-        if self.seconds is not None and time.monotonic() - self.started >= self.seconds:
+        if self.seconds is not None and self._used_seconds >= self.seconds:
             raise BudgetReached(f"max_run_seconds: {self.seconds:g} seconds are over")

@@ -44,6 +44,7 @@ class Run:
         self._started = time.monotonic()
         self._interrupted: Interrupted | None = None
         self._reader: CompanyReader | None = None
+        self._budget = Budget(calls=settings.max_api_calls, seconds=settings.max_run_seconds)
         self.client = QuickBooksClient(
             settings.api_url,
             settings.realm_id,
@@ -61,7 +62,7 @@ class Run:
             or Limiter(concurrency=settings.concurrency, per_minute=settings.requests_per_minute),
             policy=RetryPolicy(attempts=settings.max_attempts),
             minor_version=settings.minor_version,
-            budget=Budget(calls=settings.max_api_calls, seconds=settings.max_run_seconds),
+            budget=self._budget,
         )
 
     @property
@@ -104,9 +105,15 @@ class Run:
         self.client.halt(self._interrupted)
 
     def check(self) -> None:
-        """Raise Interrupted if the run has been asked to stop."""
+        """Raise what ends all waiting.
+
+        Raises:
+            Interrupted: The run has been asked to stop.
+            BudgetReached: Its time is over, and was not even enough for what is under way.
+        """
         if self._interrupted is not None:
             raise self._interrupted
+        self._budget.check_overdue()
 
     def close(self) -> None:
         """End the threads; a refresh of the tokens that is under way is waited for."""
