@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
+import requests
 from tap_quickbooks_raw.tap import TapQuickBooksRaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 BIN = Path(sys.executable).parent
 REALM = "9341453000000001"
@@ -25,6 +26,7 @@ END_DATE = "2026-07-01"
 # Besides the entities under measurement a company has about so many objects.
 OTHER_ROWS = 110
 START_SECONDS = 120
+CONTROL_SECONDS = 60
 POLL_SECONDS = 0.05
 
 
@@ -62,6 +64,13 @@ class Company(NamedTuple):
         """Where the tap keeps its tokens."""
         return (self.folder / "tokens.json").as_uri()
 
+    def control(self, method: str, path: str, content: object = None) -> Any:  # noqa: ANN401  JSON.
+        """Ask the simulator itself for something, below `/_simulator/`."""
+        address = f"{self.connection['url']}/_simulator/{path}"
+        answer = requests.request(method, address, json=content, timeout=CONTROL_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
     def write(self, name: str, content: object) -> Path:
         """Write a JSON file into the folder."""
         path = self.folder / name
@@ -71,7 +80,11 @@ class Company(NamedTuple):
 
 @contextmanager
 def companies(
-    folder: Path, counts: Mapping[str, Mapping[str, int]], *, warm: bool = False
+    folder: Path,
+    counts: Mapping[str, Mapping[str, int]],
+    *,
+    warm: bool = False,
+    switches: Sequence[str] = (),
 ) -> Iterator[list[Company]]:
     """Serve companies until the end of the block.
 
@@ -79,10 +92,11 @@ def companies(
         folder: A temporary folder.
         counts: Number of objects by realm and entity.
         warm: Keep all rows in the memory of the simulator, so that it answers faster.
+        switches: More options of its command.
     """
     connection = folder / "connection.json"
     connection.unlink(missing_ok=True)
-    options = ["--url-file", str(connection), *(["--warm"] if warm else [])]
+    options = ["--url-file", str(connection), *(["--warm"] if warm else []), *switches]
     for realm, entities in counts.items():
         options += ["--company", f"{realm}:{OTHER_ROWS}"]
         for entity, number in entities.items():

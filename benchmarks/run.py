@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ceiling
+import concurrency
 import end_to_end
 import loader_alone
 import memory
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 DEFAULT_ROWS = 100_000
 # A loaded row costs about ten times what a read one does.
 LOADED = 3
+# Only when asked for.
+LONG = {"ceiling"}
 
 HELP = """\
 sections (--only):
@@ -37,6 +41,9 @@ sections (--only):
   memory      the tap's peak with 10,000, 100,000 and --rows invoices
   loader      target-postgres from a file of the tap's lines, customers and invoices
   end-to-end  meltano run from the simulator into PostgreSQL: rates, and who uses the processor
+  concurrency 200,000 invoices (or --rows) by 1, 2, 4, 8 and 10 threads, without limits
+  ceiling     a million invoices (or --rows) as slowly as Intuit sends them, within its limits,
+              by 1 and by 10 threads; takes five minutes, so only when asked for
 
 how to read it:
   compare numbers of one run, never of two: this machine may be busy
@@ -44,8 +51,9 @@ how to read it:
   targets are printed with "met" or "MISSED"
 
 examples:
-  make bench                                       everything, in less than five minutes
+  make bench                                       all but the ceiling, in about six minutes
   .venv/bin/python benchmarks/run.py --only tap
+  .venv/bin/python benchmarks/run.py --only ceiling
   .venv/bin/python benchmarks/run.py --only memory --rows 1000000
 """
 
@@ -53,12 +61,16 @@ examples:
 def main() -> int:
     """Run the sections that were asked for."""
     options = _options()
+    loaded = (options.rows or DEFAULT_ROWS) // LOADED
     sections: dict[str, Callable[[Path], None]] = {
-        "tap": lambda folder: tap_alone.measure(folder, options.rows),
-        "memory": lambda folder: memory.measure(folder, options.rows),
-        "loader": lambda folder: loader_alone.measure(folder, options.rows // LOADED),
-        "end-to-end": lambda folder: end_to_end.measure(folder, options.rows // LOADED),
+        "tap": lambda folder: tap_alone.measure(folder, options.rows or DEFAULT_ROWS),
+        "memory": lambda folder: memory.measure(folder, options.rows or DEFAULT_ROWS),
+        "loader": lambda folder: loader_alone.measure(folder, loaded),
+        "end-to-end": lambda folder: end_to_end.measure(folder, loaded),
+        "concurrency": lambda folder: concurrency.measure(folder, options.rows or concurrency.ROWS),
+        "ceiling": lambda folder: ceiling.measure(folder, options.rows or ceiling.ROWS),
     }
+    chosen = [options.only] if options.only else [name for name in sections if name not in LONG]
     logging.disable(logging.INFO)  # The taps of this process would tell of every round.
     # What was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Terminated"))
@@ -70,10 +82,9 @@ def main() -> int:
         f"{platform.system()} {platform.machine()}; load before: {load}"
     )
     try:
-        for name, measure in sections.items():
-            if options.only in {None, name}:
-                with tempfile.TemporaryDirectory(prefix="quickbooks-benchmark-") as folder:
-                    measure(Path(folder))
+        for name in chosen:
+            with tempfile.TemporaryDirectory(prefix="quickbooks-benchmark-") as folder:
+                sections[name](Path(folder))
     except RuntimeError as error:
         sys.stderr.write(f"The benchmark stopped: {error}\n")
         return 1
@@ -91,14 +102,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--rows",
         type=_positive,
-        default=DEFAULT_ROWS,
         metavar="N",
-        help="invoices to read (default: 100000); the tap's section keeps all pages in memory "
-        f"and takes at most {tap_alone.MOST_ROWS}; N / {LOADED} are loaded",
+        help="invoices to read (default: 100000, or as said below); the tap's section keeps all "
+        f"pages in memory and takes at most {tap_alone.MOST_ROWS}; N / {LOADED} are loaded",
     )
     parser.add_argument(
         "--only",
-        choices=("tap", "loader", "end-to-end", "memory"),
+        choices=("tap", "memory", "loader", "end-to-end", "concurrency", "ceiling"),
         help="one section instead of all",
     )
     return parser.parse_args()

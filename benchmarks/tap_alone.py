@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 100_000
 ROUNDS = 5
 HTTP_ROUNDS = 3
-CHUNK_DAYS = 90
 LEAST_ROWS_PER_SECOND = 35_000
 LEAST_RATIO = 0.3
 
@@ -111,10 +110,8 @@ def _with_http(company: Company, keeper: Keeper, rows: int) -> None:
     bearer = next(iter(keeper.answers.values())).authorization
     kinds: dict[str, Callable[[], HttpRound]] = {
         "simulator's pages, read and dropped": lambda: _fetch(urls, bearer),
-        "tap, one window (default)": lambda: _command(company, rows),
-        f"tap, windows of {CHUNK_DAYS} days, 8 at once": lambda: _command(
-            company, rows, chunk_days=CHUNK_DAYS
-        ),
+        "tap, one page at a time": lambda: _command(company, rows, concurrency=1),
+        "tap, several windows at once (default)": lambda: _command(company, rows),
     }
     rounds: dict[str, list[HttpRound]] = {kind: [] for kind in kinds}
     for number in range(1, HTTP_ROUNDS + 1):

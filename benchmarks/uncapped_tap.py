@@ -73,10 +73,19 @@ def peak_bytes() -> int:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
     # ru_maxrss would include what the parent had before the exec.
-    for line in Path("/proc/self/status").read_text().splitlines():
+    return high_water("self")
+
+
+def high_water(process: int | str) -> int:
+    """The most memory of a process that was resident at once, as Linux tells it.
+
+    Raises:
+        RuntimeError: The process has ended.
+    """
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("/proc/self/status has no VmHWM")
+    raise RuntimeError(f"/proc/{process}/status has no VmHWM")
 
 
 if __name__ == "__main__":

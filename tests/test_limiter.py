@@ -74,7 +74,7 @@ def test_below_the_ceilings_nobody_waits() -> None:
 
 
 def test_a_full_minute_is_used() -> None:
-    """A run of 500 requests takes 50 seconds, and the next one waits for the minute's end."""
+    """A run of 500 requests takes less than a minute, and the next one waits for the minute's end."""
     clock = Clock()
     limiter = Limiter(concurrency=1, now=clock.now, sleep=clock.sleep)
     for _ in range(500):
@@ -84,7 +84,7 @@ def test_a_full_minute_is_used() -> None:
     with limiter.request():
         pass
 
-    assert 49 <= took <= 56
+    assert 49 <= took <= 60
     assert 60 <= clock.moment - 5_000 <= 61
 
 
@@ -112,7 +112,7 @@ def test_a_pause_reaches_those_who_wait_already() -> None:
         with limiter.request():
             pass
 
-    assert clock.naps == [pytest.approx(1.1), pytest.approx(20)]
+    assert clock.naps == [pytest.approx(1.2), pytest.approx(20)]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])

@@ -172,4 +172,4 @@ def test_where_rows_share_seconds_windows_leave_room_for_those_that_are_read_twi
     assert max(found) < PAGES * 1000 - ties
     assert sum(found) == len(rows.seconds)
     assert rows.batches <= 2
-    assert len(found) <= 1 + math.ceil(40_000 / (PAGES * 1000 - max(21, 5 * ties)))
+    assert len(found) <= 1 + math.ceil(40_000 / (PAGES * 1000 - max(21, 6 * ties)))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SECOND = 1.1
+SECOND = 1.2
 MINUTE = 60.5
 BATCHES_PER_MINUTE = 40
 

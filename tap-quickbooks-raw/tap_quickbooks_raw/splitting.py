@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 # Pages of a window: with more, more of them wait in memory; with fewer, more probes are made.
 PAGES = 2
 # What a window leaves free in its last page for rows that share a second with its bounds.
-FREE_SHARE = 0.02
-# What it leaves free per row that shares a second with another: once between its pages, and
-# at its bounds once or twice.
-ROOM_PER_TIE = 2.5
+FREE_SHARE = 0.01
+# What it leaves free per row of those that share a second: once between its pages, once or
+# twice at its bounds, and something for those who happen to be cut unseen.
+ROOM_PER_TIE = 4
 # So many ties are cut by chance, too.
 FEW_TIES = 4
 

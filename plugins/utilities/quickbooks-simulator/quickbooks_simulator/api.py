@@ -113,12 +113,13 @@ class _Turn:
         for do in deeds:
             if do.delay:
                 await asyncio.sleep(do.delay)
-        answer = self._scripted(deeds) or self._answer(deeds)
+        begun = perf_counter()
+        answer = self._scripted(deeds) or await self._answer(deeds)
         if wrong := self._edited(edit for rule in fired for edit in rule.after):
             return wrong, Breakage()
         settings = simulator.settings
         if pause := settings.latency_ms + settings.ms_per_row * answer.rows:
-            await asyncio.sleep(pause / 1000)
+            await asyncio.sleep(max(0, pause / 1000 - (perf_counter() - begun)))
         return _shortened(answer, deeds), _breakage(fired)
 
     def _edited(self, edits: Iterable[Edit]) -> Answer | None:
@@ -141,7 +142,7 @@ class _Turn:
                 return Answer(do.status, do.body.encode(), do.content_type, headers)
         return None
 
-    def _answer(self, deeds: Sequence[Do]) -> Answer:
+    async def _answer(self, deeds: Sequence[Do]) -> Answer:
         simulator, realm = self.simulator, self.entry.realm
         now, batch = simulator.clock.now(), self.call.operation == "batch"
         if not simulator.limiter.admit(realm, now, simulator.settings, batch=batch):
@@ -149,6 +150,13 @@ class _Turn:
             wait = simulator.settings.retry_after
             headers = (("Retry-After", str(wait)),) if wait is not None else ()
             return answer._replace(headers=headers)
+        # Between two answers the loop takes up what has arrived, so that requests count when they
+        # come and not when the pages before them are made.
+        async with simulator.turn:
+            return self._admitted(now, deeds)
+
+    def _admitted(self, now: float, deeds: Sequence[Do]) -> Answer:
+        simulator, realm = self.simulator, self.entry.realm
         try:
             company = self._authorized(now)
         except AnswerError as error:

@@ -20,6 +20,7 @@ from quickbooks_simulator.objects import (
 if TYPE_CHECKING:
     from quickbooks_simulator.clock import Clock
     from quickbooks_simulator.company import Company
+    from quickbooks_simulator.jsontext import Payload
     from quickbooks_simulator.rules import Edit
     from quickbooks_simulator.tables import Table, Version
 
@@ -52,7 +53,7 @@ def apply_edit(company: Company, edit: Edit, clock: Clock, visible_at: float) ->
 def _chosen(company: Company, table: Table, edit: Edit) -> list[str]:
     ids = [edit.id] if edit.id else list(edit.ids)
     if edit.random:
-        slots = table.in_order("oldest")
+        slots = table.changeable()
         dice = random.Random(f"{company.spec.seed}/{table.entity.key}/{table.changes}")  # noqa: S311
         ids += [table.id(slot) for slot in sorted(dice.sample(slots, min(edit.random, len(slots))))]
     return ids
@@ -104,7 +105,7 @@ def _create(company: Company, table: Table, edit: Edit, stamp: int, visible_at: 
     for new in ids:
         if table.slot(new) is not None:
             raise ValueError(f"Edits: {key} {new} exists, or existed.")
-        row = loads(pattern.text) if pattern else {"domain": "QBO", "sparse": False}
+        row = loads(pattern.text) if pattern else _blank(key)
         inner = unwrap(key, row)
         _renew(inner, new)
         inner |= edit.fields
@@ -112,6 +113,12 @@ def _create(company: Company, table: Table, edit: Edit, stamp: int, visible_at: 
         versions.append((table.add(new), version))
     company.put(table, versions, visible_at)
     return ids
+
+
+def _blank(key: str) -> Payload:
+    """Return an object without anything of its own."""
+    inner: Payload = {"domain": "QBO", "sparse": False}
+    return {"Invoice": inner} if key == "RecurringTransaction" else inner
 
 
 def _renew(inner: dict[str, object], id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from quickbooks_simulator.clock import Clock
@@ -45,6 +46,7 @@ class Simulator:
         self.clock = Clock(data.clock_offset() if data else 0.0)
         self.rules, self.log = Rules(), RequestLog()
         self.meters, self.limiter = Meters(), Limiter()
+        self.turn = asyncio.Lock()
         kept = data.tokens() if data else None
         self.tokens = kept or Tokens()
         if not kept:

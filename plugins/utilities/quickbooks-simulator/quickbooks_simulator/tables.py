@@ -45,6 +45,9 @@ class Version(NamedTuple):
     active: bool = True
 
 
+_GENERATED = Version(b"", 0, 0)
+
+
 class Tombstone(NamedTuple):
     """An object that was deleted."""
 
@@ -214,6 +217,13 @@ class Table:
     def is_living(self, slot: int) -> bool:
         """Tell whether queries show the row (active or not)."""
         return slot < self.size and self._is_shown(slot)
+
+    def changeable(self) -> list[int]:
+        """Return the shown slots, by slot, but those that are deleted and shown a while longer."""
+        slots = self.in_order("oldest")
+        if not self._delayed:
+            return slots
+        return [slot for slot in slots if self._latest.get(slot, _GENERATED) is not None]
 
     def delete(self, slot: int, stamp: int, visible_at: float = 0.0) -> None:
         """Remove a row and remember it for change data capture."""

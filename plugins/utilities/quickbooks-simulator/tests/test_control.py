@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from quickbooks_simulator.server import CompanySpec, running_simulator
 
 if TYPE_CHECKING:
     from conftest import Client
@@ -71,6 +72,26 @@ def test_edits_are_applied(simulator: RunningSimulator, client: Client) -> None:
     assert {row["Id"] for row in ties} == set(touched)
     bill = client.get(f"bill/{voided[0]}").json()["Bill"]
     assert (bill["TotalAmt"], bill["PrivateNote"]) == (0, "Voided")
+
+
+def test_what_is_deleted_but_still_shown_is_not_edited_again(
+    simulator: RunningSimulator,
+) -> None:
+    simulator.configure(visibility_delay_seconds=30)
+    everything = {"entity": "Bill", "random": 10_000}
+    deleted, again = simulator.edit(
+        simulator.realm_ids[0], [{"op": "delete", **everything}, {"op": "update", **everything}]
+    )
+    assert len(deleted) == simulator.counts(simulator.realm_ids[0])["Bill"]
+    assert again == []
+
+
+def test_a_template_can_be_made_where_there_was_none() -> None:
+    spec = CompanySpec(realm_id="1", rows=0, counts={"RecurringTransaction": 0})
+    with running_simulator([spec]) as simulator:
+        ((made,),) = simulator.edit("1", [{"op": "create", "entity": "RecurringTransaction"}])
+        (row,) = map(json.loads, simulator.rows("1", "RecurringTransaction"))
+        assert row["Invoice"]["Id"] == made
 
 
 def test_switches_are_read_and_changed(simulator: RunningSimulator) -> None:
