@@ -74,7 +74,7 @@ def test_below_the_ceilings_nobody_waits() -> None:
 
 
 def test_a_full_minute_is_used() -> None:
-    """A run of 500 requests takes less than a minute, and the next one waits for the minute's end."""
+    """500 requests take less than a minute, and the next one waits for the minute's end."""
     clock = Clock()
     limiter = Limiter(concurrency=1, now=clock.now, sleep=clock.sleep)
     for _ in range(500):

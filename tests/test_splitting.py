@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
+from bisect import bisect_left
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,6 +67,17 @@ class Sorted:
             assert self.batches < 1_000
             found += [(window, None) for window in splitter.cut([self.answer(p) for p in probes])]
         return [*found, splitter.rest]
+
+    def pages_of(self, window: Window, size: int) -> int:
+        """How many pages it takes until the first row behind a window is seen."""
+        end = (window.end - START).total_seconds()
+        at = bisect_left(self.seconds, (window.start - START).total_seconds())
+        for pages in count(1):
+            last = min(at + size, len(self.seconds)) - 1
+            if self.seconds[last] >= end or last == len(self.seconds) - 1:
+                return pages
+            at = bisect_left(self.seconds, self.seconds[last])
+        raise AssertionError
 
     def rows_in(self, window: Window) -> int:
         """How many rows a window has."""
@@ -160,16 +173,15 @@ def test_pages_begin_with_the_last_row_of_the_one_before(rows: int, size: int, p
     assert pages_of(rows, size) == pages
 
 
-@pytest.mark.parametrize("ties", [1, 2, 5, 12, 25])
+@pytest.mark.parametrize("ties", [1, 2, 5, 12])
 def test_where_rows_share_seconds_windows_leave_room_for_those_that_are_read_twice(
     ties: int,
 ) -> None:
-    """So that a window still takes no more than its pages."""
-    rows = Sorted([second for second in range(40_000 // ties) for _ in range(ties)], 1000)
+    """So that few windows take more than their pages; the probes are calls, too."""
+    dice = random.Random(ties)
+    groups = [dice.randint(1, 2 * ties - 1) for _ in range(60_000 // ties)]
+    rows = Sorted([second for second, many in enumerate(groups) for _ in range(many)], 1000)
 
-    found = [rows.rows_in(window) for window, _ in rows.split()]
+    pages = sum(rows.pages_of(window, 1000) for window, _ in rows.split())
 
-    assert max(found) < PAGES * 1000 - ties
-    assert sum(found) == len(rows.seconds)
-    assert rows.batches <= 2
-    assert len(found) <= 1 + math.ceil(40_000 / (PAGES * 1000 - max(21, 6 * ties)))
+    assert pages + rows.batches <= 1.05 * math.ceil(len(rows.seconds) / 1000) + 1

@@ -35,6 +35,8 @@ FREE_SHARE = 0.01
 ROOM_PER_TIE = 4
 # So many ties are cut by chance, too.
 FEW_TIES = 4
+# So much more room is worth the probes that are made again.
+MORE_ROOM = 1.5
 
 
 class _Cut(NamedTuple):
@@ -115,11 +117,13 @@ class Splitter:
         cut_ties = sum(not cut.exact for cut in cuts)
         # Of groups of n rows, a cut between two rows hits a group with (n - 1) / n.
         group = (len(cuts) + 2) / (len(cuts) - cut_ties + 1)
-        step = self._capacity - min(int(ROOM_PER_TIE * group), self._capacity // 4)
-        if step >= self._step or cut_ties < FEW_TIES:
-            return False
-        self._most = self._step = step
-        return True
+        room = min(int(ROOM_PER_TIE * group), self._capacity // 4)
+        step = max(1, self._capacity - room)
+        is_worth = step < self._step and room >= MORE_ROOM * (self._capacity - self._step)
+        if cut_ties >= FEW_TIES and is_worth:
+            self._most = self._step = step
+            return True
+        return False
 
     @property
     def rest(self) -> tuple[Window, int | None]:
