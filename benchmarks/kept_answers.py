@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import urllib3
 from requests.adapters import HTTPAdapter
-from tap_quickbooks_raw.auth import Authenticator, Credentials
+from tap_quickbooks_raw.auth import Authenticator
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.limiter import Limiter
 from tap_quickbooks_raw.policy import RetryPolicy
-from tap_quickbooks_raw.tokens import open_store
+from tap_quickbooks_raw.token_endpoint import Credentials
+from tap_quickbooks_raw.token_stores import open_store
 from typing_extensions import override
 from uncapped_tap import NO_CEILING, UncappedTap
 
@@ -113,7 +114,7 @@ class AdaptedClient(QuickBooksClient):
                     settings.refresh_token,
                 ),
                 settings.token_url,
-                store=open_store(settings.token_store),
+                store=open_store(settings),
             ),
             limiter=Limiter(
                 concurrency=settings.concurrency, per_minute=NO_CEILING, per_second=NO_CEILING

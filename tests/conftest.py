@@ -15,11 +15,12 @@ import msgspec
 import pytest
 from quickbooks_simulator.server import CompanySpec, RunningSimulator, running_simulator
 from quickbooks_simulator.settings import Settings as Switches
-from tap_quickbooks_raw.auth import Authenticator, Credentials
+from tap_quickbooks_raw.auth import Authenticator
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.limiter import Limiter
 from tap_quickbooks_raw.policy import RetryPolicy
-from tap_quickbooks_raw.tokens import FileTokenStore
+from tap_quickbooks_raw.token_endpoint import Credentials
+from tap_quickbooks_raw.token_files import FileTokenStore
 from typing_extensions import override
 
 if TYPE_CHECKING:

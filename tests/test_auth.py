@@ -8,16 +8,20 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from tap_quickbooks_raw import auth as auth_module
-from tap_quickbooks_raw.auth import EARLY_SECONDS, Authenticator, Credentials
+from tap_quickbooks_raw import token_endpoint
+from tap_quickbooks_raw.auth import EARLY_SECONDS, Authenticator
 from tap_quickbooks_raw.exceptions import (
     CompanyError,
     ReconnectError,
     SettingsError,
     TokenStoreError,
+    UnansweredError,
 )
-from tap_quickbooks_raw.tokens import FileTokenStore, Token, TokenKey
+from tap_quickbooks_raw.token_endpoint import Credentials
+from tap_quickbooks_raw.token_files import FileTokenStore
+from tap_quickbooks_raw.tokens import Token, TokenKey
 from urllib3.util import Retry
 
 if TYPE_CHECKING:
@@ -153,8 +157,9 @@ def test_threads_that_wait_for_the_lock_refresh_only_once(
 PROCESS = """
 import sys
 from pathlib import Path
-from tap_quickbooks_raw.auth import Authenticator, Credentials
-from tap_quickbooks_raw.tokens import FileTokenStore
+from tap_quickbooks_raw.auth import Authenticator
+from tap_quickbooks_raw.token_endpoint import Credentials
+from tap_quickbooks_raw.token_files import FileTokenStore
 client_id, client_secret, realm_id, refresh_token, token_url, path = sys.argv[1:]
 keys = Credentials(client_id, client_secret, realm_id, refresh_token)
 auth = Authenticator(keys, token_url, store=FileTokenStore(Path(path)))
@@ -262,7 +267,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[CompanyError], str]] = {
     ),
     "400-html": ({"status": 400, "body": "<html>Bad</html>"}, CompanyError, "400"),
     "401-nothing": ({"status": 401}, CompanyError, "401"),
-    "500": ({"status": 500, "body": "oops"}, CompanyError, "500"),
+    "500": ({"status": 500, "body": "oops"}, UnansweredError, "500"),
     "400-a-token-as-error": (
         {"status": 400, "body": '{"error": "AB11-secret-token", "refresh_token": "AB12"}'},
         CompanyError,
@@ -273,14 +278,14 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[CompanyError], str]] = {
         CompanyError,
         r"answered 400 \(Bad Request\)",
     ),
-    "503-html": ({"fault": "service_unavailable_html"}, CompanyError, "503"),
+    "503-html": ({"fault": "service_unavailable_html"}, UnansweredError, "503"),
     "429": ({"fault": "throttle_json"}, CompanyError, "429"),
-    "200-html": ({"status": 200, "body": "<html>Hello</html>"}, CompanyError, "token_url"),
-    "200-empty": ({"status": 200}, CompanyError, "token_url"),
-    "200-without-tokens": ({"status": 200, "body": "{}"}, CompanyError, "token_url"),
+    "200-html": ({"status": 200, "body": "<html>Hello</html>"}, UnansweredError, "token_url"),
+    "200-empty": ({"status": 200}, UnansweredError, "token_url"),
+    "200-without-tokens": ({"status": 200, "body": "{}"}, UnansweredError, "token_url"),
     "200-null-tokens": (
         {"status": 200, "body": '{"access_token": null, "refresh_token": null}'},
-        CompanyError,
+        UnansweredError,
         "token_url",
     ),
     "redirect": (
@@ -288,9 +293,9 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[CompanyError], str]] = {
         CompanyError,
         "307",
     ),
-    "cut": ({"close": True}, CompanyError, "did not answer"),
-    "truncated": ({"truncate": 9, "status": 200, "body": "x" * 99}, CompanyError, "not answer"),
-    "hangs": ({"hang": True}, CompanyError, "did not answer"),
+    "cut": ({"close": True}, UnansweredError, "did not answer"),
+    "truncated": ({"truncate": 9, "status": 200, "body": "x" * 99}, UnansweredError, "not answer"),
+    "hangs": ({"hang": True}, UnansweredError, "did not answer"),
 }
 
 
@@ -306,7 +311,7 @@ def test_a_failed_refresh_is_one_clear_line_and_loses_nothing(  # noqa: PLR0913
     advice: str,
 ) -> None:
     """Nor is the request sent again, by whatever thread: its answer may be the only copy."""
-    monkeypatch.setattr(auth_module, "TIMEOUT_SECONDS", (2, 0.2))
+    monkeypatch.setattr(token_endpoint, "TIMEOUT_SECONDS", (2, 0.2))
     before = Token(refresh_token="kept", seed="of-an-older-setting")
     store.save(KEY, before)
     script(simulator, do)
@@ -321,14 +326,17 @@ def test_a_failed_refresh_is_one_clear_line_and_loses_nothing(  # noqa: PLR0913
     assert "\n" not in str(raised.value)
     assert simulator.client_secret not in str(raised.value)
     assert "AB1" not in str(raised.value)
-    assert stored(store) == before
+    after = stored(store)
+    assert msgspec.structs.replace(after, asked_at=0.0) == before
+    # What an answer has refused was not lost; what has no answer may have been.
+    assert (after.asked_at > 0) == issubclass(error, UnansweredError)
     assert refreshes(simulator) == 1
 
 
 def test_an_endpoint_that_is_not_there_is_named(
     simulator: RunningSimulator, authenticate: Authenticate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth_module, "CONNECT_AGAIN", Retry(connect=1, allowed_methods=None))
+    monkeypatch.setattr(token_endpoint, "CONNECT_AGAIN", Retry(connect=1, allowed_methods=None))
 
     with pytest.raises(CompanyError, match=r"http://127\.0\.0\.1:9/ did not answer"):
         authenticate(simulator, token_url="http://127.0.0.1:9/").bearer()
@@ -474,7 +482,7 @@ def test_a_store_that_cannot_be_written_is_found_before_a_token_is_spent(
     assert refreshes(simulator) == 0
 
 
-def test_tokens_that_could_not_be_saved_are_not_used_nor_refreshed_again(
+def test_tokens_that_cannot_be_saved_are_not_asked_for(
     own_simulator: Start, authenticate: Authenticate, tmp_path: Path
 ) -> None:
     class FullDisk(FileTokenStore):
@@ -487,7 +495,7 @@ def test_tokens_that_could_not_be_saved_are_not_used_nor_refreshed_again(
     for _ in range(2):
         with pytest.raises(TokenStoreError):
             authenticator.bearer()
-    assert refreshes(simulator) == 1
+    assert refreshes(simulator) == 0
 
 
 def test_closing_waits_for_a_refresh_under_way(

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA
 from tap_quickbooks_raw.entities import ENTITIES
 from tap_quickbooks_raw.records import RAW_SCHEMA
-from tap_quickbooks_raw.settings import ALIASES, CONFIG_SCHEMA
+from tap_quickbooks_raw.settings import ALIASES
 
 PROJECT = Path(__file__).resolve().parent.parent
 README = (PROJECT / "README.md").read_text()

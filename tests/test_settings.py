@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA
 from tap_quickbooks_raw.exceptions import SettingsError
 from tap_quickbooks_raw.settings import (
     API_URLS,
-    CONFIG_SCHEMA,
     TOKEN_URL,
     parse,
     parse_date,

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from tap_quickbooks_raw.exceptions import SettingsError, TokenStoreError
-from tap_quickbooks_raw.tokens import FileTokenStore, Token, TokenKey, fingerprint, open_store
+from tap_quickbooks_raw.sealing import Seal
+from tap_quickbooks_raw.token_files import FileTokenStore
+from tap_quickbooks_raw.token_stores import FORMS, store_at
+from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
 
 KEY = TokenKey("app", "1185883450")
 TOKEN = Token(
@@ -190,7 +193,7 @@ def test_a_store_where_nobody_may_write_is_an_error_that_names_the_setting() -> 
     ],
 )
 def test_a_file_address_names_the_file(address: str, path: str) -> None:
-    store = open_store(address)
+    store = store_at(address, Seal())
 
     assert isinstance(store, FileTokenStore)
     assert store._path == Path(path)
@@ -201,33 +204,29 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
     target, link = tmp_path / "kept" / "tokens.json", tmp_path / "tokens.json"
     target.parent.mkdir()
     link.symlink_to(target)
-    open_store(link.as_uri()).save(KEY, TOKEN)
-    open_store(link.as_uri()).save(KEY, Token(refresh_token="refresh-2"))
+    store_at(link.as_uri(), Seal()).save(KEY, TOKEN)
+    store_at(link.as_uri(), Seal()).save(KEY, Token(refresh_token="refresh-2"))
 
     assert link.is_symlink()
     assert FileTokenStore(target).load(KEY) == Token(refresh_token="refresh-2")
 
 
-FORM = "give file:///absolute/path/of/a/file.json"
-
-
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("", FORM),
-        ("tokens.json", FORM),
-        ("/var/tokens.json", FORM),
-        ("file://", FORM),
-        ("file://host/x", FORM),
-        ("ftp://host/x", f"'ftp' is not supported; {FORM}"),
-        ("postgresql://user:secret@host/x", f"'postgresql' is not supported; {FORM}"),
-        ("file://[", f"Invalid IPv6 URL; {FORM}"),
-        ("file:///a%00b", f"embedded null byte; {FORM}"),
+        ("", FORMS),
+        ("tokens.json", FORMS),
+        ("/var/tokens.json", FORMS),
+        ("file://", FORMS),
+        ("file://host/x", FORMS),
+        ("ftp://host/x", f"'ftp' is not supported; {FORMS}"),
+        ("file://[", f"Invalid IPv6 URL; {FORMS}"),
+        ("file:///a%00b", f"embedded null byte; {FORMS}"),
     ],
 )
 def test_an_address_of_no_known_kind_is_refused(address: str, message: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        open_store(address)
+        store_at(address, Seal())
     assert str(raised.value) == f"token_store: {message}"
 
 

@@ -7,7 +7,8 @@
     ├── StateError           the given state cannot be used: see its message
     ├── TokenStoreError      the token store cannot be read or written
     ├── CompanyError         the whole company cannot be read: stop the run
-    │   └── ReconnectError   only a person who signs in again can mend it
+    │   ├── ReconnectError   only a person who signs in again can mend it
+    │   └── UnansweredError  a token may have been replaced without our knowing
     ├── EntityError          one entity cannot be read: go on with the others
     │   ├── UnavailableError the company's country or plan does not have it: no failure
     │   ├── RefusedError     QBO refuses this form of the request: ask differently
@@ -42,6 +43,10 @@ class CompanyError(QuickBooksError):
 
 class ReconnectError(CompanyError):
     """The connection to the company is dead; a person has to sign in again."""
+
+
+class UnansweredError(CompanyError):
+    """The token endpoint may have done what it was asked for, but did not tell the result."""
 
 
 class EntityError(QuickBooksError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tap_quickbooks_raw.auth import Authenticator, Credentials
+from tap_quickbooks_raw.auth import Authenticator
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.company import CompanyReader
 from tap_quickbooks_raw.exceptions import Interrupted
@@ -13,7 +13,8 @@ from tap_quickbooks_raw.limiter import Limiter
 from tap_quickbooks_raw.planning import Planner, ReadingSettings
 from tap_quickbooks_raw.policy import Budget, RetryPolicy
 from tap_quickbooks_raw.progress import Progress
-from tap_quickbooks_raw.tokens import open_store
+from tap_quickbooks_raw.token_endpoint import Credentials
+from tap_quickbooks_raw.token_stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,8 @@ class Run:
                     settings.refresh_token,
                 ),
                 settings.token_url,
-                store=open_store(settings.token_store),
+                store=open_store(settings),
+                environment=settings.environment,
             ),
             limiter=limiter
             or Limiter(concurrency=settings.concurrency, per_minute=settings.requests_per_minute),

@@ -1,4 +1,4 @@
-"""The tap's settings, described once: names, meanings, defaults, limits."""
+"""The tap's settings: checked, with their defaults, ready for use."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jsonschema import Draft7Validator
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA, VISIBLE
 from tap_quickbooks_raw.exceptions import SettingsError
 
 if TYPE_CHECKING:
@@ -38,115 +39,6 @@ ENVIRONMENT_NAMES = {
     "refresh_token": "QB_REFRESH_TOKEN",
 }
 
-# What HTTP's basic authentication can carry.
-_VISIBLE = "^[!-~]+$"
-
-
-def _text(title: str, description: str, **more: object) -> dict[str, Any]:
-    return {"type": "string", "title": title, "description": description, **more}
-
-
-def _integer(title: str, description: str, **more: object) -> dict[str, Any]:
-    return {"type": "integer", "title": title, "description": description, **more}
-
-
-CONFIG_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["client_id", "client_secret", "realm_id"],
-    "properties": {
-        "client_id": _text("Client ID", "Client ID of the Intuit app.", pattern=_VISIBLE),
-        "client_secret": _text(
-            "Client secret", "Client secret of the Intuit app.", secret=True, pattern=_VISIBLE
-        ),
-        "realm_id": _text("Realm ID", "The company, a digit string.", pattern="^[0-9]+$"),
-        "refresh_token": _text(
-            "Refresh token",
-            "First refresh token; afterwards the token store has the newer one.",
-            secret=True,
-        ),
-        "token_store": _text(
-            "Token store",
-            "Where rotating tokens are kept: file:///path of a JSON file. "
-            "Default: .tokens/quickbooks.json in the project.",
-        ),
-        "environment": _text(
-            "Environment",
-            "Chooses Intuit's host: production or sandbox.",
-            enum=["production", "sandbox"],
-            default="production",
-        ),
-        "api_url": _text(
-            "API URL",
-            "Overrides Intuit's API host (simulator, proxy): the base before /v3/company/...",
-            pattern="^https?://[^/]",
-        ),
-        "token_url": _text(
-            "Token URL",
-            "Overrides the full address of Intuit's token endpoint.",
-            pattern="^https?://[^/]",
-        ),
-        "start_date": _text(
-            "Start date",
-            "Lower bound of MetaData.LastUpdatedTime, inclusive; used only where "
-            "the stream has no bookmark. Alias: fecha_inicio.",
-            default="2000-01-01",
-        ),
-        "end_date": _text(
-            "End date",
-            "Upper bound, exclusive. Default: the server's clock less "
-            "settle_seconds, which also caps a later value. Alias: fecha_fin.",
-        ),
-        "chunk_days": _integer(
-            "Chunk days",
-            "Fixed length of a window in days. Default: windows of about as many rows each.",
-            minimum=1,
-            maximum=36500,
-        ),
-        "settle_seconds": _integer(
-            "Settle seconds",
-            "How far the upper bound stays behind the server's clock.",
-            minimum=0,
-            maximum=86400,
-            default=30,
-        ),
-        "page_size": _integer(
-            "Page size", "Rows per page, 1 to 1000.", minimum=1, maximum=1000, default=1000
-        ),
-        "concurrency": _integer(
-            "Concurrency",
-            "Requests in flight per company, 1 to 10.",
-            minimum=1,
-            maximum=10,
-            default=8,
-        ),
-        "requests_per_minute": _integer(
-            "Requests per minute",
-            "Ceiling per company; Intuit allows 500.",
-            minimum=1,
-            maximum=10000,
-            default=500,
-        ),
-        "max_attempts": _integer(
-            "Max attempts", "Attempts per request.", minimum=1, maximum=20, default=5
-        ),
-        "max_api_calls": _integer(
-            "Max API calls", "Stop cleanly (exit 0, state saved) after so many requests.", minimum=1
-        ),
-        "max_run_seconds": _integer(
-            "Max run seconds",
-            "Stop cleanly (exit 0, state saved) after so many seconds.",
-            minimum=1,
-        ),
-        "minor_version": _integer(
-            "Minor version",
-            "QBO minor version; Intuit serves anything below 75 as 75.",
-            minimum=1,
-            default=75,
-        ),
-    },
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -157,6 +49,8 @@ class Settings:
     realm_id: str
     refresh_token: str
     token_store: str
+    token_encryption_key: str
+    environment: str
     api_url: str
     token_url: str
     start: datetime
@@ -217,6 +111,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         refresh_token=config.get("refresh_token", ""),
         token_store=config.get("token_store")
         or Path(".tokens", "quickbooks.json").resolve().as_uri(),
+        token_encryption_key=config.get("token_encryption_key", ""),
+        environment=config["environment"],
         api_url=config.get("api_url") or API_URLS[config["environment"]],
         token_url=config.get("token_url") or TOKEN_URL,
         start=parse_date(config["start_date"]),
@@ -260,7 +156,7 @@ def _explain(error: ValidationError, config: Mapping[str, Any]) -> Iterator[str]
                 yield f"{name}: is no setting" + (f"; did you mean {near[0]}?" if near else "")
         case _:
             name = str(error.path[0])
-            if error.validator == "pattern" and error.validator_value == _VISIBLE:
+            if error.validator == "pattern" and error.validator_value == VISIBLE:
                 # Not shown either: it may be the secret in the wrong line.
                 yield f"{name}: has blanks or characters outside ASCII; copy it again"
             elif CONFIG_SCHEMA["properties"][name].get("secret"):

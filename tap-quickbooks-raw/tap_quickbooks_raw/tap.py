@@ -19,6 +19,7 @@ from singer_sdk.io_base import SingerWriter
 from typing_extensions import override
 
 from tap_quickbooks_raw import settings
+from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA
 from tap_quickbooks_raw.entities import BY_STREAM, ENTITIES
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
@@ -31,7 +32,7 @@ from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.state import check_state, load_json
 from tap_quickbooks_raw.streams import RawStream
-from tap_quickbooks_raw.tokens import open_store
+from tap_quickbooks_raw.token_stores import open_store
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -81,7 +82,7 @@ class TapQuickBooksRaw(Tap):
     package_name = "tap-quickbooks-raw"
     message_writer_class = LineWriter
     message_writer: LineWriter
-    config_jsonschema: ClassVar[dict[str, Any]] = settings.CONFIG_SCHEMA
+    config_jsonschema: ClassVar[dict[str, Any]] = CONFIG_SCHEMA
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -175,7 +176,7 @@ class TapQuickBooksRaw(Tap):
             self._config = settings.resolve(self._config)
             errors = settings.problems(self._config)
             if not errors:
-                open_store(settings.parse(self._config).token_store)
+                open_store(settings.parse(self._config))
         except SettingsError as error:
             errors = [str(error)]
         if errors and raise_errors:

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from tap_quickbooks_raw.batches import count_all
 from tap_quickbooks_raw.company import CompanyReader
+from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA
 from tap_quickbooks_raw.entities import ENTITIES, Reading
 from tap_quickbooks_raw.exceptions import (
     EntityError,
@@ -29,7 +30,6 @@ from tap_quickbooks_raw.planning import ReadingSettings, Task, base_query
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.settings import (
     ALIASES,
-    CONFIG_SCHEMA,
     ENVIRONMENT_NAMES,
     parse,
     problems,
