@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export MELTANO_PROJECT_ROOT := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench psql stop lock clean
+.PHONY: help install run test check attack bench psql stop lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,10 @@ check: .venv/installed ## Lint and type check only
 	@$(VENV)/ruff check
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy
+
+attack: .venv/installed ## Attack the tap with 1,000 random cases (ATTACK_CASES, ATTACK_SEED)
+	@seed=$${ATTACK_SEED:-$$RANDOM$$RANDOM}; echo "ATTACK_SEED=$$seed"; \
+		ATTACK_SEED=$$seed ATTACK_CASES=$${ATTACK_CASES:-1000} $(VENV)/pytest tests/attack
 
 bench: install ## Measure: tap alone, loader alone, end to end
 	@$(VENV)/python benchmarks/run.py

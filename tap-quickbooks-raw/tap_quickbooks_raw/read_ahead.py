@@ -87,8 +87,9 @@ class ReadAhead(Generic[L, T]):
             raise lane.error
 
     def close(self) -> None:
-        """Begin nothing more and let the threads end."""
+        """Begin nothing more and let the threads end, also those that wait for lanes."""
         self._stopped.set()
+        self._begun.put(_End())
 
     def _results(self, lane: _Lane[L, T]) -> Iterator[T]:
         while not isinstance(result := self._wait(lane.results), _End):
