@@ -84,6 +84,11 @@ def pages_of(reader: CompanyReader, stream: str) -> list[tuple[Window, list[Page
     return [(window, list(pages)) for window, pages, _ in reader.windows(stream)]
 
 
+def pages_of_each(reader: CompanyReader, stream: str) -> Iterator[list[Page]]:
+    for read in reader.windows(stream):
+        yield list(read.pages)
+
+
 def payloads(reader: CompanyReader, stream: str) -> list[bytes]:
     return [
         bytes(row.payload)
@@ -547,6 +552,24 @@ def test_the_budget_ends_the_reading(
     with pytest.raises(BudgetReached):
         [payloads(reader, stream) for stream in STREAMS]
     assert client.calls == 5
+
+
+def test_the_last_calls_of_a_budget_are_not_spread_over_many_windows(
+    own_simulator: Start, begin: Begin, connect: Connect
+) -> None:
+    """What is begun and not ended would be read, and paid for, in vain."""
+    simulator = own_simulator(counts={"Payment": 3_000}, latency_ms=5)
+    client = connect(simulator, budget=Budget(calls=40))
+    reader = begin(simulator, "qb_payments", client=client, page_size=50, concurrency=8)
+    windows = []
+
+    with pytest.raises(BudgetReached):
+        windows.extend(pages_of_each(reader, "qb_payments"))
+
+    spent = sum(entry.operation == "query" for entry in simulator.requests())
+    # Two more, should a window have needed a third page.
+    assert 2 * len(windows) <= spent <= 2 * len(windows) + 2
+    assert len(windows) > 10
 
 
 # ---- Order

@@ -205,13 +205,14 @@ def test_a_fault_means_what_to_do(
         (401, "120", "administrator"),
         (401, "3201", "scope"),
         (401, "100", "QB_REFRESH_TOKEN"),
+        (404, "", "QB_REALM_ID"),
     ],
 )
 def test_the_companys_trouble_comes_with_advice(status: int, code: str, words: str) -> None:
     assert words in advice(Fault(status, code, ""))
 
 
-@pytest.mark.parametrize("status", [400, 404, 500])
+@pytest.mark.parametrize("status", [400, 413, 500])
 def test_without_knowledge_there_is_no_advice(status: int) -> None:
     assert advice(Fault(status, "", "")) == ""
 

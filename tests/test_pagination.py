@@ -149,8 +149,8 @@ class Books:
 
     def report(self, query: Query, errors: Sequence[EntityError], *, known: set[str]) -> None:
         """Note what cannot be read."""
+        del errors
         self.lost += sorted(set(self._matching(query)) - known)
-        assert len(errors) <= len(self.lost)
 
     def count(self, query: Query) -> int | None:
         """Answer a COUNT, where this entity can be counted."""
@@ -424,7 +424,7 @@ def test_fewer_objects_than_counted_are_not_believed() -> None:
 
     books.fetch = without_the_second  # type: ignore[method-assign]
 
-    with pytest.raises(RefusedError, match=r"counts 3 .* sends 2"):
+    with pytest.raises(RefusedError, match=r"counts 1 more objects than the 2"):
         read_window(books, 50, 3)
 
 
@@ -657,3 +657,45 @@ def test_a_window_that_is_followed_is_read_exactly_while_people_work(  # noqa: P
     assert {(key, second) for key, second in books.unchanged() if second < end} <= set(rows)
     assert len(rows) == len(set(rows))
     assert all(0 <= second < end for _, second in rows)
+
+
+def test_a_count_that_is_too_low_does_not_hold_up_a_crowded_second() -> None:
+    books = Books(laid_out(40))
+
+    assert len(emitted(read_window(books, 10, 10))) == 40
+    assert len(books.requests) < 30
+
+
+def test_a_broken_object_where_the_lower_bound_is_ignored_is_no_endless_walk() -> None:
+    books = Books(laid_out(*(1,) * 30), broken=frozenset(("1",)))
+    fetch = books.fetch
+    unbound = Query("Invoice").between(START, END).sorted_by("MetaData.LastUpdatedTime")
+    books.fetch = lambda _, **place: fetch(unbound, **place)  # type: ignore[method-assign]
+    window = Window(START + timedelta(seconds=20), START + timedelta(days=99))
+    reader = WindowReader(books, Query("Invoice"), window=window)
+
+    with pytest.raises(UnsortedError):
+        list(reader.pages())
+    assert len(books.requests) < 40
+
+
+def test_an_empty_page_that_should_not_be_does_not_end_a_window() -> None:
+    """COUNT tells, for a window that is followed as well as for a counted one."""
+    for followed in (True, False):
+        books = Books({str(n): n for n in range(60)}, sizes=Sizes(10))
+        fetch = books.fetch
+
+        def lying(query: Query, **place: int) -> Page:
+            page = fetch(query, **place)  # noqa: B023  It is called within the loop.
+            return page._replace(rows=[]) if books.fetched == 2 else page  # noqa: B023  It is called within the loop.
+
+        books.fetch = lying  # type: ignore[method-assign]
+        reader = WindowReader(
+            books,
+            Query("Invoice"),
+            window=Window(START, START + timedelta(seconds=40)),
+            expected=None if followed else 40,
+            followed=followed,
+        )
+
+        assert len(emitted(reader.pages())) == 40

@@ -140,6 +140,8 @@ def test_what_nobody_answers_is_one_window(answers: list[Lists | None]) -> None:
     assert splitter.probes(BATCH_ITEMS)
 
     assert splitter.cut(answers) == []
+    assert splitter.probes(BATCH_ITEMS)  # Once more.
+    assert splitter.cut(answers) == []
     assert splitter.probes(BATCH_ITEMS) == []
     assert splitter.rest == (WINDOW, LENGTH)
 

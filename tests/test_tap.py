@@ -118,9 +118,10 @@ def test_wrong_keys_and_dead_tokens_say_what_to_do(
     code, _, log = run(tmp_path, config(simulator, client_secret="wrong"))
     assert code == 1
     assert "check QB_CLIENT_ID and QB_CLIENT_SECRET" in problem(log)
-    code, _, log = run(tmp_path, config(simulator, refresh_token="spent"))
+    store = (tmp_path / "other-tokens.json").as_uri()
+    code, _, log = run(tmp_path, config(simulator, refresh_token="spent", token_store=store))
     assert code == 1
-    assert "sign in again and set QB_REFRESH_TOKEN" in problem(log)
+    assert "sign in again with `tap-quickbooks-raw-auth login`" in problem(log)
 
 
 def test_a_realm_that_the_token_may_not_read_stops_the_run_once(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,18 +20,17 @@ import urllib3
 from tap_quickbooks_raw.answers import Answer, decode, http_date
 from tap_quickbooks_raw.exceptions import (
     CompanyError,
-    EntityError,
     QuickBooksError,
     RetriesExhausted,
-    UnavailableError,
     UnreadableError,
 )
-from tap_quickbooks_raw.faults import Fault, Passing, advice, classify, parse_fault
+from tap_quickbooks_raw.faults import Fault, Passing, advice, meaning_of, parse_fault
 from tap_quickbooks_raw.policy import Budget
 from tap_quickbooks_raw.transport import BearerAuth, read_body, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from tap_quickbooks_raw.auth import Authenticator
     from tap_quickbooks_raw.limiter import Limiter
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = (10.0, 125.0)
 # Intuit asks for 60 s after a 429; three pauses of 20 s outlast its window.
 THROTTLE_PAUSE_SECONDS = 20.0
+# A connection that is closed after so long a time may have been closed for the size.
+HEAVY_SECONDS = 30.0
 RETRY_AFTER_CEILING_SECONDS = 300.0
 
 logger = logging.getLogger("tap-quickbooks-raw.client")
@@ -97,6 +99,10 @@ class QuickBooksClient:
         self._counting = threading.Lock()
         self._halted = threading.Event()
         self._reason: QuickBooksError | None = None
+
+    def reserve(self, calls: int) -> AbstractContextManager[None]:
+        """Keep some calls of the budget for what is done in this context."""
+        return self._budget.reserve(calls, used=self.calls)
 
     @property
     def calls_of_thread(self) -> int:
@@ -199,7 +205,7 @@ class QuickBooksClient:
                 self._check()
                 self.calls += 1
             self._local.calls = self.calls_of_thread + 1
-            response = None
+            response, started = None, time.monotonic()
             try:
                 response = self._session().request(
                     method,
@@ -215,7 +221,11 @@ class QuickBooksClient:
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 fault = Fault(0, "", f"no answer ({type(error).__name__})")
                 # A connection that fails once the answer has begun, or while it is being made.
-                is_heavy = response is not None or isinstance(error, requests.ReadTimeout)
+                is_heavy = (
+                    response is not None
+                    or isinstance(error, requests.ReadTimeout)
+                    or time.monotonic() - started > HEAVY_SECONDS
+                )
                 return _Failure(fault, Passing.HEAVY if is_heavy else Passing.SERVER)
         received_at = datetime.now(UTC)
         tid = response.headers.get("intuit_tid", "")
@@ -227,38 +237,26 @@ class QuickBooksClient:
             len(body),
             tid,
         )
+        date = http_date(response.headers.get("Date"))
         if response.status_code == requests.codes.ok:
             try:
                 envelope = decode(body, response.headers.get("Content-Type", ""))
             except msgspec.DecodeError as error:
                 fault = Fault(200, "", f"the answer is cut short or no JSON ({error})", tid)
                 return _Failure(fault, Passing.HEAVY)
-            self.clock = self.clock or envelope.clock
             if envelope.carries_data:
-                self.clock = self.clock or http_date(response.headers.get("Date"))
+                self.clock = self.clock or envelope.clock or date
                 return Answer(envelope.query or {}, envelope.items or [], received_at, tid)
-        self.clock = self.clock or http_date(response.headers.get("Date"))
+        if response.status_code == requests.codes.bad_request:
+            self.clock = self.clock or date  # QBO's own; a gateway's may be wrong.
         fault = parse_fault(response.status_code, body, tid)
-        match self._meaning(path, fault):
+        match meaning_of(fault, path):
             case Passing() as trouble:
                 return _Failure(fault, trouble, retry_after(response.headers))
             case meaning if issubclass(meaning, CompanyError):
                 raise self._stop_company(fault)
             case meaning:
                 raise meaning(str(fault))
-
-    @staticmethod
-    def _meaning(path: str, fault: Fault) -> Passing | type[QuickBooksError]:
-        if fault.status == requests.codes.ok and not fault.code:
-            return Passing.SERVER  # A 200 without anything that was asked for.
-        if fault.status == requests.codes.not_found and path == "query":
-            return CompanyError  # Every company has this path: the realm or api_url is wrong.
-        if path == "batch" and fault.status == requests.codes.forbidden and not fault.code:
-            return EntityError  # Queries may still be allowed.
-        missing = fault.status == requests.codes.not_found or fault.code == "610"
-        if missing and path not in {"query", "batch"}:
-            return UnavailableError  # A resource of its own that this company does not have.
-        return classify(fault)
 
     def _pause(self, failure: _Failure, attempt: int) -> None:
         seconds = self._policy.wait(attempt)

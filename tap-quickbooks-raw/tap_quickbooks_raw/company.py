@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ from tap_quickbooks_raw.entities import Reading
 from tap_quickbooks_raw.exceptions import EntityError, QuickBooksError, RefusedError
 from tap_quickbooks_raw.pagination import UnsortedError, WindowReader
 from tap_quickbooks_raw.passes import read_whole
-from tap_quickbooks_raw.planning import Last, Planner, Step, base_query, countable
+from tap_quickbooks_raw.planning import Last, Planner, Step, base_query
 from tap_quickbooks_raw.rates import currencies, rate_queries
 from tap_quickbooks_raw.read_ahead import ReadAhead, in_thread
 from tap_quickbooks_raw.splitting import PAGES
@@ -222,6 +222,7 @@ class CompanyReader:
         if task.entity.reading is Reading.RATES:
             queries = rate_queries(currencies(self._client), self.end.date())
         keep = self.range(stream)
+        source.lost.clear()  # Those that the windows have found are found again.
         found = 0
         for number, query in enumerate(queries, start=1):
             try:
@@ -255,7 +256,8 @@ class CompanyReader:
         def pages() -> Iterator[Page]:
             if isinstance(step, Last) or step.entity.stream in self._abandoned:
                 return
-            yield from self._measured(self._pages(step), effort)
+            with self._client.reserve(PAGES) if step.followed else nullcontext():
+                yield from self._measured(self._pages(step), effort)
 
         return pages
 
@@ -284,9 +286,10 @@ class CompanyReader:
             if not codes:
                 return
             query = rate_queries(codes, self.end.date())[0]
-        expected = piece.expected
-        if expected is None and not piece.followed and countable(piece.entity):
-            expected = source.count(query.between(*piece.window))
         yield from WindowReader(
-            source, query, window=piece.window, expected=expected, followed=piece.followed
+            source,
+            query,
+            window=piece.window,
+            expected=piece.expected,
+            followed=piece.followed,
         ).pages()

@@ -56,6 +56,7 @@ class Fault(NamedTuple):
         return f"status {self.status}{code}: {self.text}{tid}"
 
 
+OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
 REDIRECTIONS = range(300, 400)
 BY_RETRIED_STATUS = {
     500: Passing.BROKEN,
@@ -88,20 +89,24 @@ BY_STATUS: dict[int, Passing | type[QuickBooksError]] = {
 }
 
 # Where an answer names no code that we know.
-_CODE_BY_STATUS = {401: "3200", 403: "3100", 429: "3001"}
+_CODE_BY_STATUS = {401: "3200", 403: "3100", 404: "404", 429: "3001"}
 
 ADVICE = {
     "3001": "QBO allows no more requests now: run again later, with a lower requests_per_minute "
     "if other apps read this company; a used-up monthly allowance ends with the month",
     "120": "the person who connected the company has lost the right to read it: sign in again "
-    "as an administrator of the company",
+    "as an administrator of the company, with `tap-quickbooks-raw-auth login`",
     "3100": "these keys may not read this company: check QB_REALM_ID and that the app's keys, "
-    "`environment` and company are all production or all sandbox",
-    "3200": "the access token is refused even after a refresh: sign in again and set "
-    "QB_REFRESH_TOKEN",
-    "3201": "the app may not read this company: sign in again with the accounting scope",
+    "`environment` and company are all production or all sandbox; `tap-quickbooks-raw-auth "
+    "doctor` tells which",
+    "3200": "the access token is refused even after a refresh: sign in again with "
+    "`tap-quickbooks-raw-auth login`, or set QB_REFRESH_TOKEN to a new one",
+    "3201": "the app may not read this company: sign in again with the accounting scope, with "
+    "`tap-quickbooks-raw-auth login`",
+    "404": "QBO knows no such company: check QB_REALM_ID and api_url; `tap-quickbooks-raw-auth "
+    "status` shows which companies are connected",
     "6190": "the company's QuickBooks subscription has ended or is suspended: renew it, "
-    "then run again",
+    "then run again; `tap-quickbooks-raw-auth doctor` tells whether it can be read",
 }
 
 # What else comes with a status of 5xx, whatever it is.
@@ -153,6 +158,19 @@ def classify(fault: Fault) -> Passing | type[QuickBooksError]:
     if fault.code in BY_CODE:
         return BY_CODE[fault.code]
     return BY_STATUS.get(fault.status, EntityError)
+
+
+def meaning_of(fault: Fault, path: str) -> Passing | type[QuickBooksError]:
+    """Tell what a fault means as the answer to a request for a path below the company."""
+    if fault.status == OK and not fault.code:
+        return Passing.SERVER  # A 200 without anything that was asked for.
+    if fault.status == NOT_FOUND and path == "query":
+        return CompanyError  # Every company has this path: the realm or api_url is wrong.
+    if path == "batch" and fault.status == FORBIDDEN and not fault.code:
+        return EntityError  # Queries may still be allowed.
+    if (fault.status == NOT_FOUND or fault.code == "610") and path not in {"query", "batch"}:
+        return UnavailableError  # A resource of its own that this company does not have.
+    return classify(fault)
 
 
 def advice(fault: Fault) -> str:

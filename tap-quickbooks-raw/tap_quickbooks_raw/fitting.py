@@ -35,23 +35,25 @@ class Sizes:
     def __init__(self, most: int) -> None:
         self._most = most
         self._good = 0
+        self._until_growth = PAGES_UNTIL_GROWTH
+        self._has_grown = False
         self.limit = most
 
     def reduce(self, size: int) -> None:
         """Note that pages of a size are too heavy."""
+        if self._has_grown:
+            self._until_growth *= 2
+            self._has_grown = False
         self.limit = max(1, min(self.limit, size // 2))
         self._good = 0
 
-    def restore(self) -> None:
-        """Note that not the size was at fault."""
-        self.limit = self._most
-
     def note_success(self) -> None:
-        """Try larger pages again after many good ones."""
+        """Try larger pages again after many good ones, and after more each time it fails."""
         if self.limit < self._most:
             self._good += 1
-            if self._good >= PAGES_UNTIL_GROWTH:
+            if self._good >= self._until_growth:
                 self._good = 0
+                self._has_grown = True
                 self.limit = min(2 * self.limit, self._most)
 
 
@@ -67,6 +69,7 @@ class Fitting:
     def __init__(self, source: Source, *, doubtful: bool = False) -> None:
         self._source = source
         self._doubtful = doubtful
+        self.most: int | None = None  # There are fewer rows than these.
         self._suspects = 0  # So many unread rows are next, and one of them is broken.
 
     def fetch(self, query: Query, *, position: int = 1, known: int = 0) -> Page:
@@ -81,18 +84,21 @@ class Fitting:
             UnreadableError: The first unread row alone cannot be read.
         """
         sizes = self._source.sizes
+        is_sure = False
         while True:
             unread = max(1, self._suspects // 2) if self._suspects else sizes.limit
-            size = min(known + unread, sizes.limit)
+            size = min(known + unread, sizes.limit, self.most or sizes.limit)
             is_alone = size <= known + 1
+            patience = None if is_sure else self._patience(alone=is_alone)
+            is_sure = False
             try:
-                page = self._source.fetch(
-                    query, position=position, size=size, patience=self._patience(alone=is_alone)
-                )
+                page = self._source.fetch(query, position=position, size=size, patience=patience)
             except UnreadableError as error:
+                if is_alone and error.is_heavy and patience is not None:
+                    is_sure = True  # It may be slow today; only all attempts tell.
+                    continue
                 if is_alone:
                     self._suspects = 0
-                    sizes.restore()
                     raise
                 logger.info(
                     "%s: %d rows cannot be read at once, asking for fewer (%s)",

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 # So far behind an unreadable object the next readable one is looked for.
 STEPS = tuple(2**power for power in range(11))
+# An end that COUNT does not agree with is looked at again.
+READINGS = 2
 # A time-out costs minutes, and heavy objects seldom stand side by side.
 HEAVY_STEPS = 2
 
@@ -96,6 +98,7 @@ class WindowReader:
         self._low = window.start
         self._seen: set[str] = set()  # Ids emitted with a stamp in the second of `_low`.
         self._found = 0
+        self._lost = 0
         self._number = 0
         self._passed_end = False
 
@@ -106,13 +109,17 @@ class WindowReader:
             UnsortedError: The stamps are not exact, the answers not in their order or not all.
             EntityError: QBO failed for good, or the window does not come to rest.
         """
-        ended = False
-        while not ended and self._low < self._window.end:
-            try:
-                ended = yield from self._advance()
-            except UnreadableError as error:
-                yield from self._step_over(error)
-        self._check_count()
+        for _ in range(READINGS):
+            ended = False
+            while not ended and self._low < self._window.end:
+                try:
+                    ended = yield from self._advance()
+                except UnreadableError as error:
+                    yield from self._step_over(error)
+            missing = self._missing()
+            if not missing:
+                return
+        raise UnsortedError(f"QBO counts {missing} more objects than the {self._found} it sends")
 
     def _advance(self) -> Generator[Page, None, bool]:
         """Read one more page; return whether it is proven to be the last."""
@@ -124,7 +131,9 @@ class WindowReader:
         if self._complete():
             # A full page may be where COUNT is capped as well.
             is_last = self._is_single or len(asked.rows) < asked.size
-            return is_last or not self._ask(position=len(self._seen) + 1).rows
+            if is_last or not self._ask(position=len(self._seen) + 1).rows:
+                return True
+            self._expected = None  # It was too low.
         if len(asked.rows) < asked.size:
             return (yield from self._confirm_end())
         if self._is_crowded(asked):
@@ -139,15 +148,22 @@ class WindowReader:
         return self._source.entity.reading is Reading.SINGLE
 
     def _complete(self) -> bool:
-        return self._found == self._expected or (self._is_single and self._found > 0)
+        # With objects that cannot be read, equal numbers prove nothing.
+        is_counted = self._found == self._expected and not self._lost
+        return is_counted or (self._is_single and self._found > 0)
 
-    def _check_count(self) -> None:
-        """Refuse to believe in an end that comes before what COUNT had promised."""
-        if self._expected is None or self._found >= self._expected:
-            return
+    def _missing(self) -> int:
+        """How many objects COUNT knows beyond those that were sent before the end.
+
+        It is asked where fewer came than it had promised, and where a window that is followed
+        has ended without the object that should stand behind it.
+        """
+        found = self._found + self._lost
+        is_followed = self._asked_end > self._window.end
+        if self._passed_end or not (is_followed or found < (self._expected or 0)):
+            return 0
         left = self._source.count(self._query.between(*self._window))
-        if left is not None and left > self._found:
-            raise UnsortedError(f"QBO counts {left} objects but sends {self._found}")
+        return 0 if left is None else max(0, left - found)
 
     @property
     def _rest(self) -> Query:
@@ -237,9 +253,12 @@ class WindowReader:
             except UnreadableError:
                 continue
             end = self._window.end
-            if page.rows and page.rows[0].stamp is not None:
-                end = min(end, page.rows[0].stamp.moment.replace(microsecond=0) + SECOND)
-            yield from self._read_by_offsets(max(end, self._low + SECOND), doubtful=True)
+            if page.rows:
+                stamp = page.rows[0].stamp
+                if stamp is None or not self._low <= stamp.moment < self._asked_end:
+                    raise UnsortedError("the answer does not keep to the window asked for")
+                end = min(end, stamp.moment.replace(microsecond=0) + SECOND)
+            yield from self._read_by_offsets(end, doubtful=True)
             return
         raise error
 
@@ -261,8 +280,7 @@ class WindowReader:
             found.sort(key=lambda pair: pair[0].stamp.moment if pair[0].stamp else end)
             for row, page in found:
                 yield self._page_of(page, [row])
-        if passes.lost:
-            self._expected = None  # It counts those that cannot be read, or it does not.
+        self._lost += len(passes.lost)
         self._low = end
         self._seen = set()
 

@@ -75,6 +75,8 @@ class Passes:
             EntityError: QBO failed for good, or the set does not come to rest.
         """
         count = self._count()
+        # What is counted fits into a page that is not full.
+        self._pages.most = None if count is None else count + 1
         previous: set[str] | None = None
         lost = 0
         for _ in range(PASSES):
@@ -130,7 +132,7 @@ class Passes:
             return self._pages.fetch(query, position=position)
         except UnreadableError as error:
             self.lost.append(error)
-            if len(self.lost) > MOST_LOST:
+            if len(self.lost) + len(self._source.lost) > MOST_LOST:
                 raise EntityError(
                     f"more than {MOST_LOST} objects cannot be read, last: {error}"
                 ) from None

@@ -144,6 +144,7 @@ class Planner:
         probes: list[str] = []
         parts: list[_Part] = []
         for task in self._tasks:
+            self._count_alone(task)
             splitter = self._splitter(task)
             if splitter is None:
                 parts.append(partial(_fixed, self._pieces(task)))
@@ -154,7 +155,7 @@ class Planner:
                     if len(probes) == BATCH_ITEMS:
                         yield self._resolve(probes, parts)
                         probes, parts = [], []
-                parts.append(partial(_rest, task.entity, splitter))
+                parts.append(partial(self._rest, task, splitter))
             parts.append(partial(_fixed, [Last(task.entity)]))
             if not probes:
                 yield self._resolve(probes, parts)
@@ -182,6 +183,22 @@ class Planner:
         settled = clock.replace(microsecond=0) - self._settings.settle
         return min(settled, self._settings.end or settled)
 
+    def _count_alone(self, task: Task) -> None:
+        """Count an entity whose count failed in the batch."""
+        stream = task.entity.stream
+        is_wanted = stream not in self._abandoned and countable(task.entity)
+        if is_wanted and self.counts.get(stream) is None and task.start < self.end:
+            query = task.query.between(task.start, self.end)
+            self.counts[stream] = self.sources[stream].count(query)
+
+    def _rest(
+        self, task: Task, splitter: Splitter, _answers: Iterator[Lists | None]
+    ) -> Sequence[Step]:
+        window, expected = splitter.rest
+        if expected is None and task.entity.stream not in self._abandoned:
+            expected = self.sources[task.entity.stream].count(task.query.between(*window))
+        return [Piece(task.entity, window, expected)]
+
     def _splitter(self, task: Task) -> Splitter | None:
         """Return what cuts an entity into windows; None if it is to be planned otherwise."""
         rows = self.counts.get(task.entity.stream)
@@ -204,14 +221,10 @@ class Planner:
             return whole
         if task.start >= self.end:
             return []
-        chunk_days = self._settings.chunk_days
-        if count is None and chunk_days and countable(entity):
-            source = self.sources[entity.stream]
-            count = source.count(task.query.between(task.start, self.end))
         if count == 0:
             # The first time a COUNT of nothing is looked into; one page costs no more.
             return whole if task.is_first else []
-        chunks = windows(task.start, self.end, chunk_days=chunk_days)
+        chunks = windows(task.start, self.end, chunk_days=self._settings.chunk_days)
         if len(chunks) == 1 or count is None or entity.reading is Reading.RATES:
             return whole
         chunks = self._from_first_row(task, chunks)
@@ -255,7 +268,3 @@ def _cut(
 ) -> Sequence[Step]:
     windows_ = splitter.cut(list(islice(answers, probes)))
     return [Piece(entity, window, None, followed=True) for window in windows_]
-
-
-def _rest(entity: Entity, splitter: Splitter, _answers: Iterator[Lists | None]) -> Sequence[Step]:
-    return [Piece(entity, *splitter.rest)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_quickbooks_raw.exceptions import BudgetReached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BACKOFF_CEILING_SECONDS = 60.0
 # What was asked for within the time of a run is waited for so long after its end.
@@ -46,6 +48,30 @@ class Budget:
     calls: int | None = None
     seconds: float | None = None
     started: float = field(default_factory=time.monotonic)
+    _reserved: int = 0
+    # A context that is left behind may end while another one begins in the same thread.
+    _reserving: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @contextmanager
+    def reserve(self, calls: int, *, used: int) -> Iterator[None]:
+        """Begin what takes some calls only if they are left beside those reserved before.
+
+        What is begun and not ended is read in vain, so the last calls are not spread over
+        many windows. The first to reserve gets what there is.
+        """
+        with self._reserving:
+            wanted = used + self._reserved + calls
+            if self.calls is not None and self._reserved and wanted > self.calls:
+                raise BudgetReached(
+                    f"max_api_calls: what is left of {self.calls} calls is needed for what has "
+                    "been begun"
+                )
+            self._reserved += calls
+        try:
+            yield
+        finally:
+            with self._reserving:
+                self._reserved -= calls
 
     @property
     def _used_seconds(self) -> float:

@@ -35,6 +35,8 @@ FREE_SHARE = 0.01
 ROOM_PER_TIE = 4
 # So many ties are cut by chance, too.
 FEW_TIES = 4
+# So many calls without any answer are the last ones.
+MOST_FAILURES = 2
 # So much more room is worth the probes that are made again.
 MORE_ROOM = 1.5
 
@@ -69,6 +71,7 @@ class Splitter:
         self._exact = True
         self._capacity, self._step = _capacity(source.sizes.limit)
         self._most = self._capacity
+        self._failures = 0
         self._base = 0  # Rows behind `_low` where no cut was found.
         self._asked = 0
 
@@ -104,7 +107,10 @@ class Splitter:
             self._left -= before
             before = 0
         if not any(answers):
-            self._most = self._left  # QBO does not answer: what is left is one window.
+            self._failures += 1
+            before = self._base
+            if self._failures == MOST_FAILURES:
+                self._most = self._left  # QBO does not answer: what is left is one window.
         self._base = before
         return windows
 
@@ -136,7 +142,7 @@ class Splitter:
         except EntityError:
             return None
         seconds = [row.stamp.moment.replace(microsecond=0) for row in rows if row.stamp]
-        if len(seconds) != 2:  # noqa: PLR2004  Two rows were asked for.
+        if len(seconds) < 2:  # noqa: PLR2004  Two rows were asked for.
             return None
         return _Cut(seconds[1], exact=seconds[0] < seconds[1])
 

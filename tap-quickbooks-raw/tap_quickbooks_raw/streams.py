@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.windows import Window
 
 
+# What the bookmark of an unfinished stream has passed, though it could not be read.
+LOST = "lost"
 # So many objects that QBO cannot send are named again at the end.
 MOST_NAMED = 10
 
@@ -137,6 +139,7 @@ class RawStream(Stream):
         except BudgetReached as limit:
             # What has been read ahead of other streams is paid for and still emitted.
             tap.run.limit = limit
+            self._report_lost()
             tap.reader.abandon(self.name)
         except QuickBooksError as reason:
             tap.stop(reason)
@@ -162,11 +165,26 @@ class RawStream(Stream):
             tap.run.check()
         effort = Effort(tap.reader.effort(self.name).calls, time.monotonic() - started)
         self._tell("all", emitted, effort)
-        if lost := tap.reader.lost(self.name):
-            tap.run.failures[self.name] = EntityError(
+        self._report_lost()
+        if self.stream_state.pop(LOST, None):
+            self.state_manager.is_flushed = False
+            self._write_state_message()
+
+    @property
+    def _lost(self) -> list[str]:
+        """What cannot be read, in this run and in those that have not reached the end."""
+        before = self.stream_state.get(LOST)
+        texts = [*map(str, before if isinstance(before, list) else ())]
+        return [*dict.fromkeys(texts + self._quickbooks.reader.lost(self.name))]
+
+    def _report_lost(self) -> None:
+        """Let the run fail for what cannot be read, though it has gone on without."""
+        if lost := self._lost:
+            more = len(lost) - MOST_NAMED
+            self._quickbooks.run.failures[self.name] = EntityError(
                 f"{len(lost)} object(s) that QBO cannot send are missing; once mended in QBO "
                 f"they come by themselves: {'; '.join(lost[:MOST_NAMED])}"
-                + (f"; and {len(lost) - MOST_NAMED} more, named above" * (len(lost) > MOST_NAMED))
+                + (f"; and {more} more, named above" if more > 0 else "")
             )
 
     def _tell(self, part: str, rows: int, effort: Effort) -> None:
@@ -233,5 +251,8 @@ class RawStream(Stream):
                 replication_key_value=timestamp(moment.replace(microsecond=0)),
                 realm_id=self._quickbooks.settings.realm_id,
             )
+            # A run that is killed leaves to the next one what it has gone on without.
+            if lost := self._lost:
+                self.stream_state[LOST] = lost
             self.state_manager.is_flushed = False
         self._write_state_message()
