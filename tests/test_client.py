@@ -721,3 +721,24 @@ def test_a_token_that_the_server_repeats_is_not_passed_on(
     said = f"{raised.value} {caplog.text}"
     assert "Token expired" in said
     assert token[:60] not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "is_believed"), [(400, True), (503, False), (500, False), (429, False)]
+)
+def test_the_clock_of_a_gateway_is_not_taken_for_the_servers(
+    simulator: RunningSimulator,
+    connect: Connect,
+    status: int,
+    *,
+    is_believed: bool,
+) -> None:
+    """Its answers may come from another machine."""
+    date = "Thu, 01 Jan 2043 00:00:00 GMT"
+    script(simulator, {"status": status, "headers": {"Date": date}, "body": "{}"})
+    client = connect(simulator, attempts=1)
+
+    with suppress(EntityError, CompanyError):
+        read(client)
+
+    assert (client.clock is not None) is is_believed

@@ -345,3 +345,34 @@ def test_the_log_has_a_line_for_each_window_and_stream(
     calls = sum(int(calls) for *_, calls in windows)
     assert f"qb_invoices, all: {invoices} rows in {calls} calls, " in log
     assert f"{len(records)} rows in " in log.splitlines()[-1]
+
+
+def test_what_cannot_be_sent_is_told_again_by_the_run_that_reaches_the_end(
+    tmp_path: Path, config: Any, own_simulator: Any
+) -> None:
+    """The run that met it may have been killed."""
+    simulator = own_simulator(counts={"Item": 60, "Account": 40})
+    ids = [json.loads(row)["Id"] for row in simulator.rows(KEYS["realm_id"], "Item")]
+    simulator.configure(poison=[{"entity": "Item", "id": ids[5]}])
+    _, text, _ = run_text(tmp_path, "--discover")
+    catalog = json.loads(text)
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = stream["tap_stream_id"] == "qb_items"
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    state = tmp_path / "state.json"
+    state.write_text("{}")
+    settings = {"page_size": 5, "concurrency": 1, "max_attempts": 1}
+    arguments = ("--state", str(state), "--catalog", str(tmp_path / "catalog.json"))
+    codes, told = [], []
+    for calls in (24, 1000, 1000):
+        code, messages, log = run(
+            tmp_path, config(simulator, **settings, max_api_calls=calls), *arguments
+        )
+        state.write_text(json.dumps(messages[-1]["value"]))
+        codes.append(code)
+        told.append("1 object(s) that QBO cannot send are missing" in log)
+    assert codes == [1, 1, 0]
+    assert told == [True, True, False]
+    assert "lost" not in state.read_text()
