@@ -17,8 +17,8 @@ import psycopg
 from psycopg import sql
 
 from tap_quickbooks_raw.batches import count_all
+from tap_quickbooks_raw.command_settings import from_environment
 from tap_quickbooks_raw.company import CompanyReader
-from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA
 from tap_quickbooks_raw.entities import ENTITIES, Reading
 from tap_quickbooks_raw.exceptions import (
     EntityError,
@@ -29,8 +29,6 @@ from tap_quickbooks_raw.exceptions import (
 from tap_quickbooks_raw.planning import ReadingSettings, Task, base_query
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.settings import (
-    ALIASES,
-    ENVIRONMENT_NAMES,
     parse,
     problems,
     resolve,
@@ -150,15 +148,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: One is missing or wrong.
     """
-    config: dict[str, object] = {}
-    for name in (*CONFIG_SCHEMA["properties"], *ALIASES):
-        entry = CONFIG_SCHEMA["properties"][ALIASES.get(name, name)]
-        text = environment.get(f"TAP_QUICKBOOKS_RAW_{name.upper()}") or environment.get(
-            ENVIRONMENT_NAMES.get(name, ""), ""
-        )
-        is_number = entry["type"] == "integer" and text.isascii() and text.isdecimal()
-        config[name] = int(text) if is_number else text
-    resolved = resolve(config)
+    resolved = resolve(from_environment(environment))
     errors = problems(resolved)
     if errors:
         raise SettingsError("; ".join(errors))
