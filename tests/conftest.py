@@ -3,16 +3,23 @@
 `simulator` is one server for the whole session: read from it, script it with rules and
 switches (both are undone after each test), but edit no rows. `own_simulator` starts one for
 a test that edits rows, rotates tokens or moves the clock.
+
+No test may write a secret: see `pytest_runtest_makereport`.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+import psycopg
 import pytest
+from local_postgres.server import LocalPostgres
 from quickbooks_simulator.server import CompanySpec, RunningSimulator, running_simulator
 from quickbooks_simulator.settings import Settings as Switches
 from tap_quickbooks_raw.auth import Authenticator
@@ -24,10 +31,69 @@ from tap_quickbooks_raw.token_files import FileTokenStore
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+    from local_postgres.server import Connection
+    from tap_quickbooks_raw.tokens import TokenStore
+
 REALM = "4620816365000001"
+FIRST = "simulator-refresh-token"
+BASIC = base64.b64encode(b"simulator-client:simulator-secret").decode()
+# The simulator's refresh tokens, access tokens and codes, its first token and its app's key.
+SECRET = re.compile(
+    rf"RT1-[0-9a-f]{{40}}|eyJhbGciOiJkaXIi|AB11[\w-]{{43}}|{FIRST}|simulator-secret|{BASIC}"
+)
+# What the running test has heard from subprocesses and from captured output that it has read.
+heard: list[str | bytes] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Capture logs of every level, so that none of them goes unread."""
+    config.option.log_level = config.option.log_level or "DEBUG"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,  # noqa: ARG001  The hook's own.
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that has written a secret of the simulator.
+
+    Looked through are stdout, stderr and the log (of every level) of this process, and what
+    subprocesses wrote, as far as the test waited for it with `run` or `communicate`.
+    """
+    report = yield
+    if call.when == "teardown":
+        texts = [*report.sections, *(("Output that the test has read", text) for text in heard)]
+        heard.clear()
+        for title, text in texts:
+            found = SECRET.search(text if isinstance(text, str) else text.decode(errors="replace"))
+            if found and report.passed:
+                report.outcome = "failed"
+                report.longrepr = f"{title}: a secret at character {found.start()}: {found[0][:8]}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _listen() -> Iterator[None]:
+    """Hear what tests read, for it is not captured for their report."""
+    communicate, readouterr = subprocess.Popen.communicate, pytest.CaptureFixture.readouterr
+
+    def heard_communicate(self: Any, *args: Any, **options: Any) -> Any:
+        outputs = communicate(self, *args, **options)
+        heard.extend(filter(None, outputs))
+        return outputs
+
+    def heard_readouterr(self: Any) -> Any:
+        outputs = readouterr(self)
+        heard.extend(filter(None, outputs))
+        return outputs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "communicate", heard_communicate)
+        patch.setattr(pytest.CaptureFixture, "readouterr", heard_readouterr)
+        yield
 
 
 class Impatient(RetryPolicy):
@@ -93,6 +159,55 @@ def own_simulator() -> Iterator[Callable[..., RunningSimulator]]:
             return stack.enter_context(running_simulator([company], **switches))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A PostgreSQL for the whole session."""
+    with LocalPostgres(tmp_path_factory.mktemp("token-tables") / "data") as connection:
+        yield connection
+
+
+@pytest.fixture
+def token_tables(postgres: Connection) -> str:
+    """The address of a PostgreSQL without any tokens."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute("DROP SCHEMA IF EXISTS quickbooks_tokens CASCADE")
+    return postgres.url
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def store_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of each kind of store, empty."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("token_tables"))
+    return (tmp_path / "tokens" / "quickbooks.json").as_uri()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TokenStore:
+    """The token store of `authenticate`; a module may have another."""
+    return FileTokenStore(tmp_path / "tokens" / "quickbooks.json")
+
+
+@pytest.fixture
+def authenticate(store: TokenStore) -> Callable[..., Authenticator]:
+    """Build an authenticator, as each process has its own."""
+
+    def build(
+        simulator: RunningSimulator,
+        refresh_token: str = FIRST,
+        **options: Any,
+    ) -> Authenticator:
+        keys = Credentials(simulator.client_id, simulator.client_secret, REALM, refresh_token)
+        return Authenticator(
+            keys,
+            options.pop("token_url", simulator.token_url),
+            **{"store": store, "now": simulator.now, **options},
+        )
+
+    return build
 
 
 @pytest.fixture

@@ -120,8 +120,11 @@ class Authenticator:
                     "to the refresh token of a fresh sign-in"
                 )
             return [configured]
-        if configured is None or configured.refresh_token == stored.refresh_token:
+        if configured is None:
             return [stored]
+        if configured.refresh_token == stored.refresh_token:
+            # Copied from the store: once it has been replaced there, it is not to be tried again.
+            return [msgspec.structs.replace(stored, seed=configured.seed)]
         if configured.seed != stored.seed:
             return [configured, stored]
         return [stored, configured] if stored.asked_at else [stored]
@@ -152,7 +155,8 @@ class Authenticator:
         except UnansweredError:
             raise
         except CompanyError as error:
-            self._store.save(self._key, msgspec.structs.replace(known, asked_at=0.0))
+            # This request was answered; an older one that was not stays known.
+            self._store.save(self._key, known)
             if lost and isinstance(error, ReconnectError):
                 raise ReconnectError(
                     f"{error} (the answer to the refresh of {lost} was lost, and with it the "

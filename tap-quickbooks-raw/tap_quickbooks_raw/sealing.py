@@ -5,11 +5,18 @@ https://cryptography.io/en/latest/fernet/
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from tap_quickbooks_raw.exceptions import SettingsError, TokenStoreError
 from tap_quickbooks_raw.tokens import Token
+
+# What reading raises for bytes that are no tokens.
+DAMAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Fernet itself ignores what follows the padding, even a second key.
+_KEY = re.compile("[A-Za-z0-9_-]{43}=")
 
 
 class _Sealed(msgspec.Struct):
@@ -28,14 +35,13 @@ class Seal:
     """
 
     def __init__(self, keys: str = "") -> None:
-        try:
-            fernets = [Fernet(key) for key in keys.replace(",", " ").split()]
-        except ValueError:
+        words = keys.replace(",", " ").split()
+        if not all(map(_KEY.fullmatch, words)):
             raise SettingsError(
                 "token_encryption_key: is no Fernet key (44 characters); "
                 "`tap-quickbooks-raw-auth new-key` makes one"
-            ) from None
-        self._fernet = MultiFernet(fernets) if fernets else None
+            )
+        self._fernet = MultiFernet(map(Fernet, words)) if words else None
 
     @property
     def encrypts(self) -> bool:
@@ -54,7 +60,7 @@ class Seal:
         """Read what `close` has written: plain tokens, or encrypted ones as a text.
 
         Raises:
-            msgspec.DecodeError: It is damaged.
+            DAMAGE: It is damaged.
         """
         try:
             return msgspec.json.decode(content, type=_Sealed).sealed
@@ -66,7 +72,7 @@ class Seal:
 
         Raises:
             TokenStoreError: The key is missing or wrong.
-            msgspec.DecodeError: They are damaged.
+            DAMAGE: They are damaged.
         """
         sealed = self.read(content)
         if isinstance(sealed, Token):
@@ -77,12 +83,13 @@ class Seal:
                 "the key that they were stored with"
             )
         try:
-            return msgspec.json.decode(self._fernet.decrypt(sealed), type=Token)
+            content = self._fernet.decrypt(sealed.encode())
         except InvalidToken:
             raise TokenStoreError(
                 "token_encryption_key: opens none of the stored tokens; set it to the key that "
                 "they were stored with (several keys: new ones first, separated by commas)"
             ) from None
+        return msgspec.json.decode(content, type=Token)
 
 
 def new_key() -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
 from tap_quickbooks_raw.exceptions import CompanyError, ReconnectError, UnansweredError
@@ -108,7 +109,7 @@ class TokenEndpoint:
         Raises:
             ReconnectError: A person has to sign in again.
             UnansweredError: What the endpoint has done is not known.
-            CompanyError: The endpoint cannot be used.
+            CompanyError: The endpoint cannot be used, and has done nothing.
         """
         with requests.Session() as session:
             session.mount("https://", HTTPAdapter(max_retries=CONNECT_AGAIN))
@@ -123,7 +124,9 @@ class TokenEndpoint:
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
-                raise UnansweredError(
+                # Where no connection was made, nothing was sent, so that nothing can be lost.
+                kind = CompanyError if _is_unsent(error) else UnansweredError
+                raise kind(
                     f"The token endpoint {self._url} did not answer ({type(error).__name__}); "
                     "check token_url and the network, then run again. "
                     "`tap-quickbooks-raw-auth doctor` looks into it"
@@ -169,6 +172,13 @@ class TokenEndpoint:
                     f"({reason or responses.get(status, 'no reason given')}) for company (realm) "
                     f"{realm_id}; run again later"
                 )
+
+
+def _is_unsent(error: requests.RequestException) -> bool:
+    cause = error.args[0] if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or (
+        isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+    )
 
 
 def _decode(content: bytes) -> dict[str, Any]:

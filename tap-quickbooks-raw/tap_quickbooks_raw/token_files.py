@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tap_quickbooks_raw.exceptions import TokenStoreError
-from tap_quickbooks_raw.sealing import Seal
+from tap_quickbooks_raw.sealing import DAMAGE, Seal
 from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 class FileTokenStore:
@@ -43,7 +42,10 @@ class FileTokenStore:
     def load(self, key: TokenKey) -> Token | None:
         """Return the stored tokens, or None where there are none."""
         content = self._read().get(str(key))
-        return None if content is None else self.seal.open(content)
+        try:
+            return None if content is None else self.seal.open(content)
+        except DAMAGE:
+            raise self._damaged() from None
 
     def save(self, key: TokenKey, token: Token) -> None:
         """Write a new file, bring it to disk, put it in the old one's place."""
@@ -68,15 +70,17 @@ class FileTokenStore:
             raise self._unusable(error) from error
 
     def _replace(self, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+        """Put a new file in the old one's place; the store is locked, so one name will do."""
+        new = self._path.with_name(self._path.name + ".new")
+        new.unlink(missing_ok=True)  # Of a process that was killed; there are tokens in it.
         try:
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(self._path)
+            new.replace(self._path)
         except OSError:
-            Path(name).unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
             raise
         self._sync_folder()
 
@@ -91,7 +95,7 @@ class FileTokenStore:
             entries = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
             for entry in entries.values():
                 self.seal.read(entry)
-        except msgspec.DecodeError:
+        except DAMAGE:
             raise self._damaged() from None
         return entries
 

@@ -39,7 +39,10 @@ def store_at(address: str, seal: Seal) -> FileTokenStore | PostgresTokenStore:
         if parts.scheme == "file" and parts.path and parts.netloc in {"", "localhost"}:
             # A link is written through: replaced, it would leave dead tokens where it led.
             return FileTokenStore(Path(unquote(parts.path)).resolve(), seal=seal)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError) as error:
         raise SettingsError(f"token_store: {error}; {FORMS}") from None
+    except ValueError:
+        # Its message may quote the address, which may have a password in it.
+        raise SettingsError(f"token_store: is no address; {FORMS}") from None
     kind = f"{parts.scheme!r} is not supported; " if parts.scheme not in {"", "file"} else ""
     raise SettingsError(f"token_store: {kind}{FORMS}")

@@ -6,12 +6,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import msgspec
 import psycopg
 from psycopg import conninfo
 
 from tap_quickbooks_raw.exceptions import SettingsError, TokenStoreError
-from tap_quickbooks_raw.sealing import Seal
+from tap_quickbooks_raw.sealing import DAMAGE, Seal
 from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
 
 if TYPE_CHECKING:
@@ -23,8 +22,11 @@ CONNECT_SECONDS = 10
 # A new refresh token is the only one there is: it is worth a minute of waiting.
 SAVE_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
+_LOOK: LiteralString = """
+SELECT to_regclass('quickbooks_tokens.tokens') IS NOT NULL,
+    to_regnamespace('quickbooks_tokens') IS NOT NULL"""
+_CREATE_SCHEMA: LiteralString = "CREATE SCHEMA IF NOT EXISTS quickbooks_tokens;"
 _CREATE: LiteralString = """
-CREATE SCHEMA IF NOT EXISTS quickbooks_tokens;
 CREATE TABLE IF NOT EXISTS quickbooks_tokens.tokens (
     client_id text NOT NULL,
     realm_id text NOT NULL,
@@ -32,6 +34,11 @@ CREATE TABLE IF NOT EXISTS quickbooks_tokens.tokens (
     saved_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (client_id, realm_id)
 )"""
+# Whatever the user's, the database's or the server's defaults are; older servers have fewer.
+_TAKE_YOUR_TIME: LiteralString = """
+SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN (
+    'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout',
+    'transaction_timeout')"""
 _SAVE: LiteralString = """
 INSERT INTO quickbooks_tokens.tokens (client_id, realm_id, content) VALUES (%s, %s, %s)
 ON CONFLICT (client_id, realm_id) DO UPDATE SET content = EXCLUDED.content, saved_at = now()"""
@@ -82,14 +89,17 @@ class PostgresTokenStore:
     @contextmanager
     def lock(self, key: TokenKey) -> Iterator[None]:
         """Hold the company's tokens alone, against every other process on any machine."""
-        with self._connection() as connection, connection.transaction():
+        with self._connection() as connection:
+            self._try(lambda: connection.execute("BEGIN"))
+            self._try(lambda: connection.execute(_TAKE_YOUR_TIME))
             self._try(
                 lambda: connection.execute(
-                    "SELECT set_config('idle_in_transaction_session_timeout', '0', true), "
-                    "pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
                     [f"{SCHEMA} {fingerprint(str(key))}"],
                 )
             )
+            # It ends with the connection, which the server may have ended before: no error,
+            # for all that was to be kept has been saved.
             yield
 
     def load(self, key: TokenKey) -> Token | None:
@@ -100,7 +110,7 @@ class PostgresTokenStore:
         )
         try:
             return self.seal.open(rows[0][0].encode()) if rows else None
-        except msgspec.DecodeError:
+        except DAMAGE:
             raise TokenStoreError(
                 f"token_store: the tokens of company (realm) {key.realm_id} in {self} are damaged; "
                 "delete the row and connect the company again: `tap-quickbooks-raw-auth login`"
@@ -143,12 +153,11 @@ class PostgresTokenStore:
 
     def _prepare(self, connection: psycopg.Connection) -> None:
         """Make the table where it is missing; without the right to, it has to be there."""
-        found = self._try(
-            lambda: connection.execute("SELECT to_regclass('quickbooks_tokens.tokens')").fetchone()
-        )
-        if found and found[0] is None:
+        has_table, has_schema = self._try(lambda: connection.execute(_LOOK).fetchone())
+        if not has_table:
             try:
-                connection.execute(_CREATE)
+                # Even if there is nothing to make, making a schema needs the right to.
+                connection.execute(_CREATE if has_schema else _CREATE_SCHEMA + _CREATE)
             except psycopg.errors.UniqueViolation:
                 pass  # Another process has just made it.
             except psycopg.Error as error:
