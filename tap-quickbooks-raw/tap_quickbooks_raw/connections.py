@@ -51,6 +51,13 @@ def examine(key: TokenKey, token: Token, now: float) -> Iterator[Finding]:
         (idle_end(token), "unless it is used", "refresh"),
     ]
     company = f"the connection of company (realm) {key.realm_id}"
+    if token.refused_at:
+        text = (
+            f"{company} has ended: Intuit refused its refresh token at "
+            f"{_moment(token.refused_at)}; sign in again: `tap-quickbooks-raw-auth login`"
+        )
+        yield Finding(Level.FAIL, SUBJECT, text)
+        return
     known = [(end, why, mend) for end, why, mend in ends if end]
     if any(end <= now for end, _, _ in known):
         text = f"{company} has ended; sign in again: `tap-quickbooks-raw-auth login`"

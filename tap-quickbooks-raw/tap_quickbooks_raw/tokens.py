@@ -43,6 +43,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         seed: Fingerprint of the `refresh_token` setting that this chain began with: when
             the setting changes, a person has signed in again.
         asked_at: When a refresh was begun whose answer is not known; 0 if all are.
+        refused_at: When Intuit refused the refresh token for good; 0 if it has not.
         connected_at: When this chain was first seen here; it ends five years after the consent.
         ends_at: When the refresh token ends unless it is used before; 0 if not told.
         environment: `production` or `sandbox`; empty if not known.
@@ -54,6 +55,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     refreshed_at: float = 0.0
     seed: str = ""
     asked_at: float = 0.0
+    refused_at: float = 0.0
     connected_at: float = 0.0
     ends_at: float = 0.0
     environment: str = ""
