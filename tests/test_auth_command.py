@@ -13,6 +13,7 @@ import time
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, build_opener
@@ -21,13 +22,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from quickbooks_simulator.server import CompanySpec, running_simulator
+from tap_quickbooks_raw import asking, command_settings
 from tap_quickbooks_raw.auth_command import main
-from tap_quickbooks_raw.exceptions import ReconnectError, SettingsError
+from tap_quickbooks_raw.exceptions import ReconnectError, SettingsError, TokenStoreError
 from tap_quickbooks_raw.loopback import Receiver
-from tap_quickbooks_raw.sealing import Seal
+from tap_quickbooks_raw.sealing import Seal, new_key
 from tap_quickbooks_raw.sign_in import SignIn, is_local
+from tap_quickbooks_raw.token_files import FileTokenStore
 from tap_quickbooks_raw.token_stores import store_at
-from tap_quickbooks_raw.tokens import Token, TokenKey
+from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -218,10 +221,10 @@ def test_tokens_may_live_in_postgresql(desk: Desk, token_tables: str) -> None:
 @pytest.mark.parametrize(
     ("alter", "words"),
     [
-        (replaced("state=[^&]+", "state=guessed"), "does not belong to this sign-in"),
-        (replaced("state=[^&]+", "state=%C3%BC"), "does not belong to this sign-in"),
-        (replaced("state=[^&]+&?", ""), "does not belong to this sign-in"),
-        (replaced("(state=[^&]+)", r"\1&\1"), "does not belong to this sign-in"),
+        (replaced("state=[^&]+", "state=guessed"), "Nobody came back"),
+        (replaced("state=[^&]+", "state=%C3%BC"), "Nobody came back"),
+        (replaced("state=[^&]+&?", ""), "Nobody came back"),
+        (replaced("(state=[^&]+)", r"\1&\1"), "Nobody came back"),
         (replaced("code=[^&]+", "code="), "no code in it"),
         (replaced("code=[^&]+", "error=access_denied"), "cancelled in the browser"),
         (replaced("code=[^&]+", "error=invalid_scope"), "does not have the scope com.intuit"),
@@ -245,7 +248,7 @@ def test_what_is_no_consent_is_refused_and_nothing_is_exchanged(
 ) -> None:
     desk.browse(alter)
 
-    result = desk.login()
+    result = desk.login("--timeout", "1")
 
     assert result.exit_code == 1
     assert words in result.output
@@ -365,7 +368,7 @@ def test_on_a_server_the_address_is_pasted(desk: Desk, options: list[str]) -> No
     assert desk.token() is not None
 
 
-@pytest.mark.parametrize("text", ["", "no address", "http://[", "https://example.com/?code=1"])
+@pytest.mark.parametrize("text", ["\n", "no address", "http://[", "https://example.com/?code=1"])
 def test_what_is_pasted_may_be_nonsense(desk: Desk, text: str) -> None:
     result = desk.run("login", "--paste", input=text)
 
@@ -373,8 +376,71 @@ def test_what_is_pasted_may_be_nonsense(desk: Desk, text: str) -> None:
     assert "does not belong to this sign-in" in result.output
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "Nothing was pasted: the input has ended"),
+        ("http://localhost/?state=\udcff", "cannot be read (UnicodeDecodeError)"),
+    ],
+    ids=["end-of-input", "undecodable"],
+)
+def test_what_cannot_be_pasted_is_told(desk: Desk, content: str, words: str) -> None:
+    pasted = content.encode(errors="surrogateescape")
+
+    result = desk.run("login", "--paste", input=pasted)
+
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_without_standard_input_nothing_is_pasted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking.sys, "stdin", None)
+    sign_in = SignIn.begin("app", "http://localhost/", "page")
+
+    with pytest.raises(ReconnectError, match="no standard input"):
+        asking.pasted(sign_in)
+    assert desk.grants() == []
+
+
+def test_undecodable_parts_of_an_address_do_no_harm() -> None:
+    sign_in = SignIn.begin("app", "http://localhost/", "page")
+    address = f"http://localhost/?state={sign_in.state}&code=\udcff1"
+
+    assert sign_in.read(address).code == "?1"
+    with pytest.raises(ReconnectError, match="does not belong"):
+        sign_in.read("http://localhost/?state=\udcff")
+
+
+def test_a_store_that_cannot_be_written_is_found_before_anyone_signs_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prove(_: FileTokenStore) -> None:
+        raise TokenStoreError("cannot be written")
+
+    monkeypatch.setattr(FileTokenStore, "prove", prove)
+
+    result = desk.login()
+
+    assert result.exit_code == 1
+    assert result.output == "Error: cannot be written\n"
+
+
+def test_a_port_is_blamed_on_the_option_that_named_it(desk: Desk) -> None:
+    address = f"http://localhost:{desk.port}/callback"
+    with socket.create_server(("127.0.0.1", desk.port)):
+        result = desk.run("login", "--redirect-uri", address)
+
+    assert result.exit_code == 1
+    assert f"--redirect-uri: port {desk.port} cannot be used" in result.output
+
+
 def test_nobody_comes_back() -> None:
-    with Receiver("http://localhost:0/") as receiver, pytest.raises(ReconnectError) as raised:
+    with (
+        Receiver("http://localhost:0/", "ours") as receiver,
+        pytest.raises(ReconnectError) as raised,
+    ):
         receiver.wait(0.01)
 
     assert "within 0.01 s" in str(raised.value)
@@ -384,17 +450,20 @@ def test_nobody_comes_back() -> None:
 def test_only_the_redirect_uri_is_answered(desk: Desk) -> None:
     address = f"http://127.0.0.1:{desk.port}"
     with (
-        Receiver(f"{address}/callback") as receiver,
+        Receiver(f"{address}/callback", "ours") as receiver,
         # As browsers do that connect ahead.
         socket.create_connection(("127.0.0.1", desk.port)),
     ):
         assert visit(f"{address}/favicon.ico").status == 204
         assert visit(f"{address}/callback/more").status == 404
         assert visit(f"{address}/callback?code=1", "POST").status == 501
+        # Any page in the browser can send it here.
+        assert visit(f"{address}/callback?code=1&state=guessed").status == 400
+        assert visit(f"{address}/callback").status == 400
         with pytest.raises(ReconnectError):
             receiver.wait(0.01)
-        response = visit(f"{address}/callback?code=2")
-        assert receiver.wait(5) == "/callback?code=2"
+        response = visit(f"{address}/callback?code=2&state=ours")
+        assert receiver.wait(5) == "/callback?code=2&state=ours"
 
     assert response.status == 200
     assert response.headers["Cache-Control"] == "no-store"
@@ -413,7 +482,9 @@ def test_a_redirect_uri_is_on_this_machine_or_not(address: str, *, local: bool) 
     assert is_local(address) is local
 
 
-@pytest.mark.parametrize("address", ["", "callback", "ftp://host/", "http://[", "http://h:port/"])
+@pytest.mark.parametrize(
+    "address", ["", "callback", "ftp://host/", "http://[", "http://h:port/", "http://h:0/"]
+)
 def test_a_redirect_uri_has_to_be_an_address(address: str) -> None:
     with pytest.raises(SettingsError, match="--redirect-uri"):
         is_local(address)
@@ -491,7 +562,69 @@ def test_status_warns_in_time(
     assert len(result.output.splitlines()) == (3 if words else 2)
 
 
+def test_a_company_that_cannot_be_opened_hides_no_other(desk: Desk) -> None:
+    desk.keep(OTHER)
+    desk.set(TAP_QUICKBOOKS_RAW_TOKEN_ENCRYPTION_KEY=new_key())
+    assert desk.login().exit_code == 0
+    desk.set(TAP_QUICKBOOKS_RAW_TOKEN_ENCRYPTION_KEY=new_key())
+
+    result = desk.run("status")
+
+    assert result.exit_code == 1
+    assert result.output.splitlines()[1].split()[0] == OTHER
+    assert f"FAIL  connection   the tokens of company (realm) {REALM}" in result.output
+    assert "opens none of the stored tokens" in result.output
+    assert f"`tap-quickbooks-raw-auth login --realm {REALM}`" in result.output
+    assert "logout --local" not in result.output
+    desk.set(TAP_QUICKBOOKS_RAW_TOKEN_ENCRYPTION_KEY="")
+    assert f"`tap-quickbooks-raw-auth logout --local --realm {REALM}`" in desk.run("status").output
+    refused = desk.login("--realm", REALM)
+    assert refused.exit_code == 1
+    assert "Sign in on this page" not in refused.output
+    assert desk.run("logout", "--realm", REALM).exit_code == 1
+    assert desk.run("logout", "--realm", REALM, "--local").exit_code == 0
+    assert desk.run("status").exit_code == 0
+
+
+@pytest.mark.parametrize("end", ["refused_at", "ends_at"])
+def test_a_new_token_in_the_settings_is_no_end(desk: Desk, end: str) -> None:
+    setting = desk.simulator.refresh_token
+    desk.set(QB_REFRESH_TOKEN=setting)
+    desk.keep(seed=fingerprint(setting), **{end: time.time() - 9})
+    assert desk.run("status").exit_code == 1
+
+    desk.keep(**{end: time.time() - 9})
+    result = desk.run("status")
+
+    assert result.exit_code == 0
+    assert "warn  connection" in result.output
+    assert "QB_REFRESH_TOKEN is another one than it began with" in result.output
+    assert desk.run("doctor").exit_code == 0
+    assert desk.grants() == ["refresh_token"]
+
+
 # ---- refresh
+
+
+def test_the_token_of_the_settings_is_for_their_company_alone(desk: Desk) -> None:
+    desk.set(QB_REALM_ID=REALM, QB_REFRESH_TOKEN=desk.simulator.refresh_token)
+
+    result = desk.run("refresh", "--realm", OTHER)
+
+    assert result.exit_code == 1
+    assert f"company (realm) {OTHER} has no stored tokens" in result.output
+    assert desk.grants() == []
+    assert desk.run("refresh", "--realm", REALM).exit_code == 0
+
+
+def test_a_sign_in_to_another_company_knows_the_token_of_the_settings(desk: Desk) -> None:
+    desk.set(QB_REALM_ID=OTHER, QB_REFRESH_TOKEN="of the other company")
+
+    assert desk.login("--realm", REALM).exit_code == 0
+
+    token = desk.token()
+    assert token is not None
+    assert token.seed == fingerprint("of the other company")
 
 
 def test_refresh_rotates(desk: Desk) -> None:
@@ -622,7 +755,8 @@ def test_the_doctor_has_a_line_for_each_check_and_counts_its_calls(desk: Desk) -
     assert result.exit_code == 0
     *lines, last = result.output.splitlines()
     assert [line.split()[0] for line in lines] == ["ok", "warn", *["ok"] * 10]
-    calls = len(desk.simulator.requests())
+    assert desk.grants() == ["refresh_token"]
+    calls = len(desk.simulator.requests()) - 1
     assert last == f"11 ok, 1 to look at, 0 failed; {calls} calls"
 
 
@@ -675,10 +809,11 @@ def test_settings_may_come_from_the_dotenv_file_of_the_folder(desk: Desk) -> Non
         (None, "cannot be read (No such file or directory)"),
         ("[]", "is no JSON object of settings"),
         ("{", "is no JSON object of settings"),
+        ('{"client_id": ' + "[" * 100_000, "is no JSON object of settings"),
         ('{"client": "app"}', "client: is no setting"),
         ('{"client_id": "app"}', "client_secret: is missing; set QB_CLIENT_SECRET in .env"),
     ],
-    ids=["missing", "list", "cut", "unknown", "incomplete"],
+    ids=["missing", "list", "cut", "deep", "unknown", "incomplete"],
 )
 def test_a_wrong_file_of_settings_is_named(desk: Desk, content: str | None, words: str) -> None:
     path = desk.folder / "config.json"
@@ -689,6 +824,28 @@ def test_a_wrong_file_of_settings_is_named(desk: Desk, content: str | None, word
 
     assert result.exit_code == 1
     assert words in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (None, ".env: is no text in UTF-8"),
+        (PermissionError(13, "Permission denied"), ".env: cannot be read (Permission denied)"),
+    ],
+    ids=["bytes", "rights"],
+)
+def test_a_dotenv_file_that_cannot_be_read_is_named(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: OSError | None, words: str
+) -> None:
+    (desk.folder / ".env").write_bytes(b"QB_CLIENT_ID=\xff\n")
+    if error is not None:
+        # Nothing is forbidden to root, who may run this test.
+        monkeypatch.setattr(command_settings, "dotenv_values", Mock(side_effect=error))
+
+    result = desk.run("status")
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {words}")
 
 
 def test_a_company_is_a_digit_string(desk: Desk) -> None:

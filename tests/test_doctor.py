@@ -217,6 +217,46 @@ def test_a_pace_beyond_intuits_is_warned_of(intuit: RunningSimulator, examine: E
     assert "set requests_per_minute to 500 or less" in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault", "subject"),
+    [
+        ({"client_secret": "wrong"}, "", "keys"),
+        ({"refresh_token": ""}, "invalid_grant", "connection"),
+    ],
+    ids=["secret", "refresh-token"],
+)
+def test_a_fresh_access_token_hides_nothing(
+    intuit: RunningSimulator,
+    examine: Examine,
+    *,
+    changes: dict[str, object],
+    fault: str,
+    subject: str,
+) -> None:
+    assert examine(intuit)["keys"][0] is Level.OK
+    if fault:
+        intuit.add_rules([scripted("token", fault)])
+
+    assert examine(intuit, **changes)[subject][0] is Level.FAIL
+
+
+def test_companies_that_are_not_encrypted_yet_are_named(
+    intuit: RunningSimulator, examine: Examine, config: Callable[..., dict[str, Any]]
+) -> None:
+    settings = parse_settings(config(intuit))
+    other = TokenKey(settings.client_id, "4620816365000002")
+    open_store(settings).save(other, Token(refresh_token="RT"))
+    key = new_key()
+
+    level, text = examine(intuit, token_encryption_key=key)["token store"]
+
+    assert level is Level.WARN
+    assert f"company (realm) {other.realm_id} are not encrypted yet" in text
+    encrypted = open_store(parse_settings(config(intuit, token_encryption_key=key)))
+    encrypted.save(other, Token(refresh_token="RT"))
+    assert examine(intuit, token_encryption_key=key)["token store"][0] is Level.OK
+
+
 def test_a_store_that_cannot_be_written_is_a_failure(
     intuit: RunningSimulator, examine: Examine
 ) -> None:

@@ -173,12 +173,12 @@ def test_exactly_a_page_in_one_second_costs_a_look_behind_it() -> None:
     assert len(books.requests) == 2
 
 
-def test_a_large_second_costs_its_pages_and_three_calls() -> None:
-    """The page that found it, a COUNT, and a look behind the last full page."""
+def test_a_large_second_costs_its_pages_and_four_calls() -> None:
+    """The page that found it, a COUNT, and looks behind the last full page and the second."""
     books = Books(laid_out(500))
 
     assert len(emitted(read_window(books, 50, 500))) == 500
-    assert len(books.requests) == 10 + 3
+    assert len(books.requests) == 10 + 4
 
 
 def test_a_count_of_nothing_is_looked_into() -> None:
@@ -424,6 +424,23 @@ def test_a_count_that_is_too_low_does_not_hold_up_a_crowded_second() -> None:
 
     assert len(emitted(read_window(books, 10, 10))) == 40
     assert len(books.requests) < 30
+
+
+def test_more_ties_than_a_page_behind_a_short_one_come_to_rest() -> None:
+    books = Books(
+        laid_out(1, 9, 3),
+        troubles=[Trouble(), Trouble(keep=1), Trouble(), Trouble(), Trouble(keep=1)],
+        seed=1,
+        counts=False,
+    )
+
+    assert len(emitted(read_window(books, 7))) == 13
+
+
+def test_a_count_that_ends_with_a_crowded_second_hides_nothing_behind_it() -> None:
+    books = Books(laid_out(50, *(1,) * 20))
+
+    assert len(emitted(read_window(books, 10, 50))) == 70
 
 
 def test_an_empty_page_that_should_not_be_does_not_end_a_window() -> None:

@@ -120,7 +120,7 @@ def test_a_failed_refresh_is_one_clear_line_and_loses_nothing(  # noqa: PLR0913
     assert simulator.client_secret not in str(raised.value)
     assert "AB1" not in str(raised.value)
     after = stored(store)
-    assert msgspec.structs.replace(after, asked_at=0.0) == before
+    assert msgspec.structs.replace(after, asked_at=0.0, refused_at=0.0, padding="") == before
     # What an answer has refused was not lost; what has no answer may have been.
     assert (after.asked_at > 0) == issubclass(error, UnansweredError)
     assert refreshes(simulator) == 1

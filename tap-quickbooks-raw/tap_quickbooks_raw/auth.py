@@ -25,7 +25,8 @@ from tap_quickbooks_raw.exceptions import (
     UnansweredError,
 )
 from tap_quickbooks_raw.token_endpoint import VISIBLE, TokenEndpoint
-from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
+from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint, mark
+from tap_quickbooks_raw.unbroken import unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
 
 # An access token lives for 3600 s; a page takes at most 120 s.
 EARLY_SECONDS = 180
+# A request to the token endpoint takes at most 70 s.
+UNDER_WAY_SECONDS = 75.0
+# No answer is as long: two tokens, encrypted.
+PADDING = " " * 12_288
+# A new refresh token comes every day, for five years.
+MOST_SPENT = 2_000
 
 logger = logging.getLogger("tap-quickbooks-raw.auth")
 
@@ -48,9 +55,10 @@ class Authenticator:
         store: Where the tokens live between runs.
         environment: `production` or `sandbox`, to be stored with the tokens.
         now: Clock, in seconds since 1970.
+        sleep: Waits for some seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  The seams that tests replace.
         self,
         credentials: Credentials,
         token_url: str,
@@ -58,6 +66,7 @@ class Authenticator:
         store: TokenStore,
         environment: str = "",
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._credentials = credentials
         self._key = TokenKey(credentials.client_id, credentials.realm_id)
@@ -65,6 +74,7 @@ class Authenticator:
         self._store = store
         self._environment = environment
         self._now = now
+        self._sleep = sleep
         self._mutex = threading.Lock()
         self._token: Token | None = None
         self._failure: QuickBooksError | None = None
@@ -125,6 +135,8 @@ class Authenticator:
         if configured.refresh_token == stored.refresh_token:
             # Copied from the store: once it has been replaced there, it is not to be tried again.
             return [msgspec.structs.replace(stored, seed=configured.seed)]
+        if mark(text) in stored.spent:
+            return [stored]  # A value of the past, which may end the connection.
         if configured.seed != stored.seed:
             return [configured, stored]
         return [stored, configured] if stored.asked_at else [stored]
@@ -133,11 +145,26 @@ class Authenticator:
         """Refresh and save, but never again after a failure: other threads wait for the same."""
         if self._failure is not None:
             raise self._failure
+        if stored is not None and (newer := self._wait_for_other(stored)) is not None:
+            return newer
         try:
-            return self._renew_once(stored or candidates[0], candidates)
+            with unbroken():
+                return self._renew_once(stored or candidates[0], candidates)
         except QuickBooksError as error:
             self._failure = error
             raise
+
+    def _wait_for_other(self, stored: Token) -> Token | None:
+        """Where a lock may have been lost, wait for the refresh of a process that still lives."""
+        while not self._store.is_lock_certain and self._is_under_way(stored):
+            self._sleep(1.0)
+            current = self._store.load(self._key)
+            if current is not None and current.access_token != stored.access_token:
+                return current
+        return None
+
+    def _is_under_way(self, stored: Token) -> bool:
+        return 0 <= self._now() - stored.asked_at < UNDER_WAY_SECONDS
 
     def _renew_once(self, known: Token, candidates: list[Token]) -> Token:
         lost = _moment(known.asked_at) if known.asked_at else ""
@@ -149,7 +176,8 @@ class Authenticator:
                 self._key.realm_id,
             )
         # It also shows, before anything can be lost, that the store can be written.
-        self._store.save(self._key, msgspec.structs.replace(known, asked_at=self._now()))
+        note = msgspec.structs.replace(known, asked_at=self._now(), padding=PADDING)
+        self._store.save(self._key, note)
         try:
             renewed = self._first_accepted(candidates)
         except UnansweredError:
@@ -157,6 +185,8 @@ class Authenticator:
         except CompanyError as error:
             # This request was answered; an older one that was not stays known.
             is_dead = isinstance(error, ReconnectError)
+            if self._store.load(self._key) != note:
+                raise  # Another process has stored something meanwhile; that stays.
             refused_at = self._now() if is_dead else known.refused_at
             self._store.save(self._key, msgspec.structs.replace(known, refused_at=refused_at))
             if lost and is_dead:
@@ -165,6 +195,8 @@ class Authenticator:
                     "token that took its place)"
                 ) from None
             raise
+        spent = self._spent(candidates[0], renewed.refresh_token, known)
+        renewed = msgspec.structs.replace(renewed, spent=spent)
         self._store.save(self._key, renewed)
         if not renewed.access_token:
             raise self._endpoint.no_token()
@@ -184,6 +216,13 @@ class Authenticator:
         renewed = self._refresh(last)
         # What has been refused once is not tried again.
         return msgspec.structs.replace(renewed, seed=firsts[0].seed) if firsts else renewed
+
+    def _spent(self, used: Token, refresh_token: str, known: Token) -> tuple[str, ...]:
+        """Marks of what is of the past once a refresh token has taken its place."""
+        past = (mark(token.refresh_token) for token in (known, used))
+        marks = dict.fromkeys((*known.spent, *past))
+        marks.pop(mark(refresh_token), None)
+        return tuple(marks)[-MOST_SPENT:]
 
     def _refresh(self, token: Token) -> Token:
         started = self._now()

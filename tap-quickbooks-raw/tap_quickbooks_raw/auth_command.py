@@ -7,32 +7,29 @@ import logging
 import os
 import sys
 import time
-import webbrowser
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 from typing_extensions import override
 
-from tap_quickbooks_raw import connections
+from tap_quickbooks_raw import asking, connections
 from tap_quickbooks_raw.command_settings import (
     authenticator,
     choose_company,
+    of_company,
     parse_settings,
     read_config,
 )
 from tap_quickbooks_raw.company_info import read_company
 from tap_quickbooks_raw.doctor import Doctor
-from tap_quickbooks_raw.exceptions import QuickBooksError, SettingsError
+from tap_quickbooks_raw.exceptions import QuickBooksError, SettingsError, TokenStoreError
 from tap_quickbooks_raw.findings import Finding, Level
-from tap_quickbooks_raw.loopback import Receiver
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.sealing import new_key
-from tap_quickbooks_raw.settings import TOKEN_URL
 from tap_quickbooks_raw.sign_in import (
     AUTHORIZE_URL,
     REVOKE_URL,
-    SCOPE,
     SignIn,
     beside,
     check_company,
@@ -78,8 +75,10 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--realm", default="", help="The company; default: QB_REALM_ID.")
     @functools.wraps(command)
     def wrapped(sources: tuple[str, ...], realm: str, **options: object) -> None:
-        config = read_config(sources, os.environ)
-        command(config | {"realm_id": realm} if realm else config, **options)
+        # A sign-in notes the token of the settings, to know it as an older one; it is not used.
+        keeps_token = command.__name__ == "login"
+        config = of_company(read_config(sources, os.environ), realm, keeps_token=keeps_token)
+        command(config, **options)
 
     return wrapped
 
@@ -131,13 +130,21 @@ def login(  # noqa: PLR0913  One parameter for each option.
     """Sign in to a company in the browser, and store its tokens."""
     settings = parse_settings(config)
     store = open_store(settings)
-    store.keys()  # A store that cannot be read is found before anyone signs in.
+    # A store that cannot be read or written is found before anyone signs in.
+    store.keys()
+    store.prove()
+    if settings.realm_id and not store.seal.encrypts:
+        store.load(TokenKey(settings.client_id, settings.realm_id))  # As `connect` will.
+    option = "--redirect-uri" if redirect_uri else "--port"
     redirect_uri = redirect_uri or f"http://localhost:{port}{PATH}"
     local = is_local(redirect_uri)
     page = authorize_url or beside(settings.token_url, AUTHORIZE_URL)
     sign_in = SignIn.begin(settings.client_id, redirect_uri, page)
-    _introduce(settings, redirect_uri, local=local)
-    address = _pasted(sign_in) if paste or not local else _received(sign_in, timeout)
+    asking.introduce(settings, redirect_uri, local=local)
+    if paste or not local:
+        address = asking.pasted(sign_in)
+    else:
+        address = asking.received(sign_in, timeout, option=option)
     consent = sign_in.read(address)
     configured = settings.realm_id
     settings = replace(settings, realm_id=check_company(settings, consent))
@@ -156,15 +163,29 @@ def status(config: dict[str, object]) -> None:
     store = open_store(settings)
     stored = store.keys()
     keys = [key for key in stored if settings.realm_id in {"", key.realm_id}]
-    loaded = [(key, token) for key in keys if (token := store.load(key)) is not None]
-    if not loaded:
+    loaded = []
+    found = []
+    for key in keys:
+        try:
+            token = store.load(key)
+        except TokenStoreError as error:
+            found.append(connections.unopened(key, str(error), encrypts=store.seal.encrypts))
+        else:
+            loaded += [] if token is None else [(key, token)]
+    if not loaded and not found:
         which = f" for company (realm) {settings.realm_id}" if settings.realm_id else ""
         raise SettingsError(
             f"Nothing is stored{which} in {store}; sign in: `tap-quickbooks-raw-auth login`"
         )
     now = time.time()
-    click.echo(connections.table(loaded, now))
-    found = [finding for key, token in loaded for finding in connections.examine(key, token, now)]
+    if loaded:
+        click.echo(connections.table(loaded, now))
+    for key, token in loaded:
+        # The token of the settings is for one company: the one they name, or the only one.
+        named = settings.realm_id or len(stored) == 1
+        is_theirs = bool(named) and settings.client_id in {"", key.client_id}
+        setting = settings.refresh_token if is_theirs else ""
+        found += connections.examine(key, token, now, setting)
     _show(found)
 
 
@@ -198,11 +219,13 @@ def logout(config: dict[str, object], *, local: bool, revoke_url: str | None) ->
     key = TokenKey(settings.client_id, settings.realm_id)
     company = f"company (realm) {settings.realm_id}"
     with store.lock(key):
-        token = store.load(key)
-        if token is None:
+        stored = store.keys()
+        if key not in stored:
             raise SettingsError(f"Nothing is stored for {company} in {store}")
+        # Here alone, tokens that cannot be opened are forgotten, too.
+        token = None if local else store.load(key)
         url = revoke_url or beside(settings.token_url, REVOKE_URL)
-        alive = not local and revoke(settings, url, token)
+        alive = token is not None and revoke(settings, url, token)
         store.delete(key)
     told = "Intuit was not told" if local else "revoked at Intuit"
     click.echo(
@@ -237,36 +260,6 @@ def doctor(config: dict[str, object]) -> None:
 def print_key() -> None:
     """Print a new key for token_encryption_key."""
     click.echo(new_key())
-
-
-def _introduce(settings: Settings, redirect_uri: str, *, local: bool) -> None:
-    click.echo(
-        "At developer.intuit.com, in the app's settings, there must be\n"
-        f"  redirect URI  {redirect_uri}\n"
-        f"  scope         {SCOPE}"
-    )
-    if local and settings.environment == "production" and settings.token_url == TOKEN_URL:
-        click.echo(
-            "Intuit takes no such redirect URI for production keys: use --redirect-uri with an "
-            "https address of yours (nothing needs to answer there) and paste where it leads"
-        )
-
-
-def _received(sign_in: SignIn, timeout: int) -> str:
-    with Receiver(sign_in.redirect_uri) as receiver:
-        click.echo(f"Sign in on this page:\n{sign_in.address}")
-        if not webbrowser.open(sign_in.address):
-            click.echo("No browser could be opened here: open the page yourself, on this machine")
-        return receiver.wait(timeout)
-
-
-def _pasted(sign_in: SignIn) -> str:
-    click.echo(f"Sign in on this page, in any browser:\n{sign_in.address}")
-    question = "Paste the whole address of the page where the browser ended (it is not shown)"
-    if sys.stdin.isatty():
-        return str(click.prompt(question, hide_input=True))
-    click.echo(question)
-    return sys.stdin.readline()
 
 
 def _greet(settings: Settings) -> None:

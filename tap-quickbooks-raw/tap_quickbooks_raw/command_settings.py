@@ -78,6 +78,27 @@ def parse_settings(config: Mapping[str, object], *, needs_keys: bool = True) -> 
     return replace(parse(optional | resolved), **missing)  # type: ignore[arg-type]  # All texts.
 
 
+def of_company(
+    config: Mapping[str, object], realm_id: str, *, keeps_token: bool = False
+) -> dict[str, object]:
+    """Return the config with the company of `--realm`, if one is given.
+
+    The refresh token of the settings belongs to the company of the settings: it goes with it.
+
+    Args:
+        config: The settings.
+        realm_id: The company; empty for that of the settings.
+        keeps_token: Keep the refresh token all the same, to recognise it later.
+    """
+    configured = str(config.get("realm_id") or "").strip()
+    changed = dict(config)
+    if realm_id:
+        changed["realm_id"] = realm_id
+        if configured not in {"", realm_id.strip()} and not keeps_token:
+            changed.pop("refresh_token", None)
+    return changed
+
+
 def choose_company(settings: Settings, store: TokenStore) -> Settings:
     """Return the settings with a company: theirs, or the only one that is connected.
 
@@ -113,7 +134,12 @@ def authenticator(settings: Settings, store: TokenStore) -> Authenticator:
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment's variables, and those of `.env` that it does not have."""
-    found = {name: text or "" for name, text in dotenv_values(Path(".env")).items()}
+    try:
+        found = {name: text or "" for name, text in dotenv_values(Path(".env")).items()}
+    except OSError as error:
+        raise SettingsError(f".env: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(".env: is no text in UTF-8; save it as such") from None
     return found | {name: text for name, text in environment.items() if text}
 
 
@@ -122,7 +148,7 @@ def _from_file(path: Path) -> dict[str, object]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"--config: {path} cannot be read ({error.strerror})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         raise SettingsError(f"--config: {path} is no JSON object of settings")

@@ -209,9 +209,9 @@ class CompanyReader:
         found = self._found + len(self.lost(stream))
         if found >= (self._planner.counts.get(stream) or 0):
             return
-        left = self._planner.sources[stream].count(
-            self._tasks[stream].query.between(*self.range(stream))
-        )
+        source = self._planner.sources[stream]
+        query = self._tasks[stream].query.between(*self.range(stream))
+        left = in_thread(lambda: source.count(query), check=self._check)
         if left is not None and left > found:
             raise UnsortedError(f"QBO counts {left} objects but sends {found}")
 

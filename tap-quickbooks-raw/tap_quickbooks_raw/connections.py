@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_quickbooks_raw.findings import Finding, Level
 from tap_quickbooks_raw.token_endpoint import IDLE_SECONDS
+from tap_quickbooks_raw.tokens import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,24 +45,36 @@ def chain_end(token: Token) -> float:
     return token.connected_at + CHAIN_SECONDS if token.connected_at else 0.0
 
 
-def examine(key: TokenKey, token: Token, now: float) -> Iterator[Finding]:
-    """Say how long a connection lasts; what is worst comes first."""
+def begins_anew(token: Token, setting: str) -> bool:
+    """Whether the `refresh_token` setting is another one than a connection began with."""
+    return bool(setting) and setting != token.refresh_token and fingerprint(setting) != token.seed
+
+
+def examine(key: TokenKey, token: Token, now: float, setting: str = "") -> Iterator[Finding]:
+    """Say how long a connection lasts; what is worst comes first.
+
+    Args:
+        key: Whose connection.
+        token: Its tokens.
+        now: Seconds since 1970.
+        setting: The refresh token that the settings have for this company.
+    """
     ends = [
         (chain_end(token), "five years after the sign-in", "login"),
         (idle_end(token), "unless it is used", "refresh"),
     ]
     company = f"the connection of company (realm) {key.realm_id}"
-    if token.refused_at:
-        text = (
-            f"{company} has ended: Intuit refused its refresh token at "
-            f"{_moment(token.refused_at)}; sign in again: `tap-quickbooks-raw-auth login`"
-        )
-        yield Finding(Level.FAIL, SUBJECT, text)
-        return
     known = [(end, why, mend) for end, why, mend in ends if end]
-    if any(end <= now for end, _, _ in known):
-        text = f"{company} has ended; sign in again: `tap-quickbooks-raw-auth login`"
-        yield Finding(Level.FAIL, SUBJECT, text)
+    if token.refused_at or any(end <= now for end, _, _ in known):
+        text = f"{company} has ended"
+        if token.refused_at:
+            text += f": Intuit refused its refresh token at {_moment(token.refused_at)}"
+        if begins_anew(token, setting):
+            text += "; QB_REFRESH_TOKEN is another one than it began with, and is tried first"
+            yield Finding(Level.WARN, SUBJECT, text)
+        else:
+            text += "; sign in again: `tap-quickbooks-raw-auth login`"
+            yield Finding(Level.FAIL, SUBJECT, text)
         return
     for end, why, mend in known:
         if end - now <= WARN_SECONDS:
@@ -74,6 +87,23 @@ def examine(key: TokenKey, token: Token, now: float) -> Iterator[Finding]:
             "refresh`"
         )
         yield Finding(Level.WARN, SUBJECT, text)
+
+
+def unopened(key: TokenKey, reason: str, *, encrypts: bool) -> Finding:
+    """Say that what is stored for a company cannot be opened, and how to replace it.
+
+    Args:
+        key: Whose connection.
+        reason: Why it cannot.
+        encrypts: Whether there is a key; without one, a sign-in replaces nothing encrypted.
+    """
+    text = f"the tokens of company (realm) {key.realm_id} cannot be opened: {reason}; or "
+    if not encrypts:
+        text += (
+            f"forget them, `tap-quickbooks-raw-auth logout --local --realm {key.realm_id}`, and "
+        )
+    text += f"sign in again: `tap-quickbooks-raw-auth login --realm {key.realm_id}`"
+    return Finding(Level.FAIL, SUBJECT, text)
 
 
 def table(connections: Sequence[tuple[TokenKey, Token]], now: float) -> str:

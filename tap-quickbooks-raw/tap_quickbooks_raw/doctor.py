@@ -117,15 +117,17 @@ class Doctor:
             with self._store.lock(key):
                 token = self._store.load(key)
                 if token is not None:
-                    self._store.save(key, token)  # Shows that it can.
+                    self._store.save(key, token)  # Encrypts it, if there is a key by now.
+            self._store.prove()
+            sealing = self._look_at_seal()
         except QuickBooksError as error:
             yield Finding(Level.FAIL, STORE, str(error))
             return
-        yield self._look_at_seal()
+        yield sealing
         if unchosen:
             yield Finding(Level.FAIL, connections.SUBJECT, unchosen)
         elif token is not None:
-            found = list(connections.examine(key, token, self._now()))
+            found = list(connections.examine(key, token, self._now(), self._settings.refresh_token))
             yield from found or [self._sound(key, connections.idle_end(token))]
         elif self._settings.refresh_token:
             text = f"company (realm) {key.realm_id} begins with the refresh_token of the settings"
@@ -139,6 +141,15 @@ class Doctor:
 
     def _look_at_seal(self) -> Finding:
         if self._store.seal.encrypts:
+            keys = self._store.keys()
+            plain = [key.realm_id for key in keys if not self._store.is_sealed(key)]
+            if plain:
+                text = (
+                    f"{self._store} can be used, but the tokens of company (realm) "
+                    f"{', '.join(plain)} are not encrypted yet; the next refresh does it: "
+                    f"`tap-quickbooks-raw-auth refresh --realm {plain[0]}`"
+                )
+                return Finding(Level.WARN, STORE, text)
             return Finding(Level.OK, STORE, f"{self._store} can be used, and is encrypted")
         text = (
             f"{self._store} can be used, but is not encrypted; set "
@@ -170,8 +181,12 @@ class Doctor:
                 self._note_clock(http_date(response.headers.get("Date")))
 
     def _look_into_company(self, run: Run) -> Iterator[Finding]:
+        key = TokenKey(self._settings.client_id, self._settings.realm_id)
         try:
-            authenticator(self._settings, self._store).bearer()
+            # An access token that is still good would show neither the secret nor the refresh
+            # token to be so: it counts as refused.
+            known = self._store.load(key)
+            authenticator(self._settings, self._store).bearer(known.access_token if known else "")
         except (ReconnectError, UnansweredError, SettingsError, TokenStoreError) as error:
             yield Finding(Level.FAIL, connections.SUBJECT, str(error))
             return

@@ -47,6 +47,10 @@ class Sizes:
         self.limit = max(1, min(self.limit, size // 2))
         self._good = 0
 
+    def restore(self, limit: int) -> None:
+        """Note that not the size was at fault."""
+        self.limit = max(self.limit, limit)
+
     def note_success(self) -> None:
         """Try larger pages again after many good ones, and after more each time it fails."""
         if self.limit < self._most:
@@ -84,6 +88,7 @@ class Fitting:
             UnreadableError: The first unread row alone cannot be read.
         """
         sizes = self._source.sizes
+        limit = sizes.limit
         is_sure = False
         while True:
             unread = max(1, self._suspects // 2) if self._suspects else sizes.limit
@@ -99,6 +104,8 @@ class Fitting:
                     continue
                 if is_alone:
                     self._suspects = 0
+                    if error.is_heavy:
+                        sizes.restore(limit)  # This one row was at fault.
                     raise
                 logger.info(
                     "%s: %d rows cannot be read at once, asking for fewer (%s)",
@@ -111,6 +118,8 @@ class Fitting:
                 else:
                     self._suspects = size - known
                 continue
+            if len(page.rows) == self.most:
+                self.most = None  # There are more than were counted.
             sizes.note_success()
             self._suspects = max(0, self._suspects - max(1, len(page.rows) - known))
             return page

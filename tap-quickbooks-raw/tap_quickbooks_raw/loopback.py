@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from tap_quickbooks_raw.exceptions import ReconnectError, SettingsError
+from tap_quickbooks_raw.redirects import belongs, read_answer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,32 +22,45 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 # Browsers open connections ahead and send nothing on them.
 IDLE_SECONDS = 10
-PAGE = b"""<!doctype html>
+_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>tap-quickbooks-raw</title></head>
-<body><h1>The answer has arrived</h1>
-<p>The command that you started says whether the company is connected.
+<body><h1>{}</h1>
+<p>{}
 You may close this window.</p></body></html>
 """
+PAGE = _PAGE.format(
+    "The answer has arrived",
+    "The command that you started says whether the company is connected.",
+).encode()
+FOREIGN_PAGE = _PAGE.format(
+    "This does not belong to the sign-in",
+    "The command that you started still waits: sign in on the page that it names.",
+).encode()
 
 
 class Receiver:
     """Waits for one request to the redirect URI; opened and closed by `with`.
 
+    Anything on this machine, and any page in its browser, can send a request here: only one
+    that has the state ends the wait.
+
     Args:
         redirect_uri: A loopback address with a port and a path.
+        state: The state of the sign-in.
+        option: The option that the port was given by, for the message.
 
     Raises:
         SettingsError: The port is in use.
     """
 
-    def __init__(self, redirect_uri: str) -> None:
+    def __init__(self, redirect_uri: str, state: str, *, option: str = "--port") -> None:
         parts = urlsplit(redirect_uri)
         port = 80 if parts.port is None else parts.port
         try:
-            self._server = _Server((HOST, port), parts.path or "/")
+            self._server = _Server((HOST, port), parts.path or "/", state)
         except OSError as error:
             raise SettingsError(
-                f"--port: port {port} cannot be used ({error.strerror}); give another one, and "
+                f"{option}: port {port} cannot be used ({error.strerror}); give another one, and "
                 "enter the redirect URI with it at developer.intuit.com, too"
             ) from None
 
@@ -86,8 +100,8 @@ class _Server(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], path: str) -> None:
-        self.path = path
+    def __init__(self, address: tuple[str, int], path: str, state: str) -> None:
+        self.path, self.state = path, state
         self.received: queue.SimpleQueue[str] = queue.SimpleQueue()
         super().__init__(address, _Handler)
 
@@ -103,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer the browser, then hand its address over."""
         match urlsplit(self.path).path:
+            case self.server.path if not belongs(read_answer(self.path), self.server.state):
+                self._answer(HTTPStatus.BAD_REQUEST, FOREIGN_PAGE)
             case self.server.path:
                 try:
                     self._answer(HTTPStatus.OK, PAGE)

@@ -5,18 +5,19 @@ https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-a
 
 from __future__ import annotations
 
-import hmac
 import re
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
 from tap_quickbooks_raw.exceptions import CompanyError, ReconnectError, SettingsError
+from tap_quickbooks_raw.redirects import belongs, read_answer
 from tap_quickbooks_raw.settings import TOKEN_URL
 from tap_quickbooks_raw.token_endpoint import TIMEOUT_SECONDS, Credentials, TokenEndpoint
 from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
+from tap_quickbooks_raw.unbroken import unbroken
 
 if TYPE_CHECKING:
     from tap_quickbooks_raw.settings import Settings
@@ -90,12 +91,8 @@ class SignIn(NamedTuple):
         Raises:
             ReconnectError: It is no answer to this sign-in, or a refusal.
         """
-        try:
-            answer = parse_qs(urlsplit(address.strip().strip("'\"<>")).query)
-        except ValueError:
-            answer = {}
-        given = {name: values[0] for name, values in answer.items() if len(values) == 1}
-        if not hmac.compare_digest(given.get("state", "").encode(), self.state.encode()):
+        given = read_answer(address)
+        if not belongs(given, self.state):
             raise ReconnectError(
                 "What came back does not belong to this sign-in (its state differs or is "
                 f"missing); nothing was exchanged, and {AGAIN}"
@@ -125,7 +122,8 @@ def is_local(redirect_uri: str) -> bool:
     """
     try:
         parts = urlsplit(redirect_uri)
-        _ = parts.port
+        if parts.port == 0:
+            parts = urlsplit("")
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -173,7 +171,9 @@ def connect(
         Credentials(settings.client_id, settings.client_secret, settings.realm_id),
     )
     key = TokenKey(settings.client_id, settings.realm_id)
-    with store.lock(key):
+    with store.lock(key), unbroken():
+        if not settings.token_encryption_key:
+            store.load(key)  # Encrypted tokens are not replaced by plain ones.
         try:
             grant = endpoint.exchange(consent.code, sign_in.redirect_uri)
         except ReconnectError:

@@ -106,11 +106,11 @@ class Splitter:
             self._exact = is_sound and cut.exact
             self._left -= before
             before = 0
-        if not any(answers):
-            self._failures += 1
+        self._failures = 0 if any(answers) else self._failures + 1
+        if self._failures:
             before = self._base
-            if self._failures == MOST_FAILURES:
-                self._most = self._left  # QBO does not answer: what is left is one window.
+        if self._failures == MOST_FAILURES:
+            self._most = self._left  # QBO does not answer: what is left is one window.
         self._base = before
         return windows
 

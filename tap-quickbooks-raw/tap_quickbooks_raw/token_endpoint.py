@@ -21,6 +21,8 @@ from tap_quickbooks_raw.exceptions import CompanyError, ReconnectError, Unanswer
 # An access token lives for 3600 s, a refresh token for 100 days after its last use.
 LIFETIME_SECONDS = 3600.0
 IDLE_SECONDS = 100 * 86_400.0
+# Ten years; nothing here lasts longer.
+MOST_SECONDS = 3_650 * 86_400.0
 TIMEOUT_SECONDS = (10, 60)
 
 # Only what failed before anything was sent is sent again.
@@ -207,4 +209,4 @@ def _seconds(answer: dict[str, Any], name: str, usual: float) -> float:
         seconds = float(value)  # type: ignore[arg-type]  # That is what is tried.
     except (TypeError, ValueError):
         return usual
-    return seconds if math.isfinite(seconds) and seconds > 0 else usual
+    return min(seconds, MOST_SECONDS) if math.isfinite(seconds) and seconds > 0 else usual

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from typing import Any, LiteralString
 
 SCHEMA = "quickbooks_tokens"
+FORM = (
+    "token_store: is no address of a database; write it like "
+    "postgresql://user:password@host:5432/database, special characters of the password as in "
+    "URLs (%40 for @, %2F for /)"
+)
+_PORTS = re.compile("[0-9,]*")
 CONNECT_SECONDS = 10
 # A new refresh token is the only one there is: it is worth a minute of waiting.
 SAVE_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -59,6 +66,8 @@ class PostgresTokenStore:
         SettingsError: The address cannot be understood.
     """
 
+    is_lock_certain = False
+
     def __init__(
         self,
         address: str,
@@ -73,10 +82,13 @@ class PostgresTokenStore:
             )
         except psycopg.ProgrammingError:
             # Its message quotes the address, which may have the password in it.
-            raise SettingsError(
-                "token_store: is no address of a database; write it like "
-                "postgresql://user:password@host:5432/database"
-            ) from None
+            raise SettingsError(FORM) from None
+        # A password with a slash or an at sign in it would be taken for one of these.
+        host, port, database = (
+            str(self._options.get(name, "")) for name in ("host", "port", "dbname")
+        )
+        if "@" in host + database or not _PORTS.fullmatch(port):
+            raise SettingsError(FORM)
         self.seal = seal or Seal()
         self._sleep = sleep
         self._is_prepared = False
@@ -141,6 +153,27 @@ class PostgresTokenStore:
         """Return whose tokens are stored, sorted."""
         rows = self._execute("SELECT client_id, realm_id FROM quickbooks_tokens.tokens", [])
         return sorted((TokenKey(*row) for row in rows), key=str)
+
+    def prove(self) -> None:
+        """Raise TokenStoreError if nothing can be stored."""
+        rows = self._execute(
+            "SELECT has_table_privilege('quickbooks_tokens.tokens', 'INSERT')"
+            " AND has_table_privilege('quickbooks_tokens.tokens', 'UPDATE')"
+            " AND NOT pg_is_in_recovery()",
+            [],
+        )
+        if rows != [(True,)]:
+            raise TokenStoreError(
+                f"token_store: {self} cannot be written; the user needs INSERT and UPDATE there"
+            )
+
+    def is_sealed(self, key: TokenKey) -> bool:
+        """Whether the tokens of a company are stored encrypted."""
+        rows = self._execute(
+            "SELECT content FROM quickbooks_tokens.tokens WHERE client_id = %s AND realm_id = %s",
+            [key.client_id, key.realm_id],
+        )
+        return bool(rows) and isinstance(self.seal.read(rows[0][0].encode()), str)
 
     def _execute(self, statement: LiteralString, values: list[str]) -> list[tuple[Any, ...]]:
         with self._connection() as connection:

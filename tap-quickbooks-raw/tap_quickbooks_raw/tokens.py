@@ -44,6 +44,10 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
             the setting changes, a person has signed in again.
         asked_at: When a refresh was begun whose answer is not known; 0 if all are.
         refused_at: When Intuit refused the refresh token for good; 0 if it has not.
+        spent: Marks of all refresh tokens that are of the past; an old value that is sent may
+            end the connection.
+        padding: Makes a note of a refresh larger than its answer can be, so that a disk which
+            takes the note takes the answer, too.
         connected_at: When this chain was first seen here; it ends five years after the consent.
         ends_at: When the refresh token ends unless it is used before; 0 if not told.
         environment: `production` or `sandbox`; empty if not known.
@@ -56,6 +60,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     seed: str = ""
     asked_at: float = 0.0
     refused_at: float = 0.0
+    spent: tuple[str, ...] = ()
+    padding: str = ""
     connected_at: float = 0.0
     ends_at: float = 0.0
     environment: str = ""
@@ -69,8 +75,16 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def mark(secret: str) -> str:
+    """Return a short fingerprint."""
+    return fingerprint(secret)[:16]
+
+
 class TokenStore(Protocol):
     """Keeps the tokens of any number of companies."""
+
+    is_lock_certain: bool
+    """Whether only the end of its process can end a lock before its time."""
 
     def lock(self, key: TokenKey) -> AbstractContextManager[None]:
         """Hold the company's tokens alone, against every other process."""
@@ -86,3 +100,9 @@ class TokenStore(Protocol):
 
     def keys(self) -> list[TokenKey]:
         """Return whose tokens are stored, sorted."""
+
+    def prove(self) -> None:
+        """Raise TokenStoreError if nothing can be stored."""
+
+    def is_sealed(self, key: TokenKey) -> bool:
+        """Whether the tokens of a company are stored encrypted."""
