@@ -51,6 +51,9 @@ class Order(NamedTuple):
 class Watched:
     """A store that tells where a refresh is, and where it may end."""
 
+    # Nobody cuts the connections of these workers: a lock ends with its process alone.
+    is_lock_certain = True
+
     def __init__(self, store: TokenStore, marks: mmap.mmap, die: str) -> None:
         self._store, self._marks, self._die = store, marks, die
 
@@ -59,6 +62,18 @@ class Watched:
 
     def load(self, key: TokenKey) -> Token | None:
         return self._store.load(key)
+
+    def delete(self, key: TokenKey) -> None:
+        self._store.delete(key)
+
+    def keys(self) -> list[TokenKey]:
+        return self._store.keys()
+
+    def prove(self) -> None:
+        self._store.prove()
+
+    def is_sealed(self, key: TokenKey) -> bool:
+        return self._store.is_sealed(key)
 
     def save(self, key: TokenKey, token: Token) -> None:
         before, after = (
