@@ -156,7 +156,16 @@ class Authenticator:
 
     def _wait_for_other(self, stored: Token) -> Token | None:
         """Where a lock may have been lost, wait for the refresh of a process that still lives."""
-        while not self._store.is_lock_certain and self._is_under_way(stored):
+        if self._store.is_lock_certain or not self._is_under_way(stored):
+            return None
+        logger.warning(
+            "A refresh for company (realm) %s was begun %.0f s ago, and its end is not known: "
+            "waiting up to %.0f s for it",
+            self._key.realm_id,
+            self._now() - stored.asked_at,
+            UNDER_WAY_SECONDS,
+        )
+        while self._is_under_way(stored):
             self._sleep(1.0)
             current = self._store.load(self._key)
             if current is not None and current.access_token != stored.access_token:
