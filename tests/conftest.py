@@ -22,6 +22,7 @@ import pytest
 from local_postgres.server import LocalPostgres
 from quickbooks_simulator.server import CompanySpec, RunningSimulator, running_simulator
 from quickbooks_simulator.settings import Settings as Switches
+from tap_quickbooks_raw import auth
 from tap_quickbooks_raw.auth import Authenticator
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.limiter import Limiter
@@ -73,6 +74,12 @@ def pytest_runtest_makereport(
                 report.outcome = "failed"
                 report.longrepr = f"{title}: a secret at character {found.start()}: {found[0][:8]}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no refresh of another process: where one is lost in a test, it is dead."""
+    monkeypatch.setattr(auth, "UNDER_WAY_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tap_quickbooks_raw import auth
 from tap_quickbooks_raw.exceptions import ReconnectError
 from tap_quickbooks_raw.sealing import Seal
 from tap_quickbooks_raw.token_stores import store_at
@@ -158,12 +157,6 @@ def crew(tmp_path: Path, store_address: str) -> Callable[[RunningSimulator], Cre
             return crew
 
         yield build
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes here are dead when the next run begins; it need not wait for them."""
-    monkeypatch.setattr(auth, "UNDER_WAY_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -173,7 +173,8 @@ class Authenticator:
         return None
 
     def _is_under_way(self, stored: Token) -> bool:
-        return 0 <= self._now() - stored.asked_at < UNDER_WAY_SECONDS
+        is_begun = bool(stored.asked_at and stored.padding)
+        return is_begun and 0 <= self._now() - stored.asked_at < UNDER_WAY_SECONDS
 
     def _renew_once(self, known: Token, candidates: list[Token]) -> Token:
         lost = _moment(known.asked_at) if known.asked_at else ""
@@ -190,6 +191,8 @@ class Authenticator:
         try:
             renewed = self._first_accepted(candidates)
         except UnansweredError:
+            if self._store.load(self._key) == note:  # Nobody has to wait for this one.
+                self._store.save(self._key, msgspec.structs.replace(note, padding=""))
             raise
         except CompanyError as error:
             # This request was answered; an older one that was not stays known.

@@ -46,8 +46,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         refused_at: When Intuit refused the refresh token for good; 0 if it has not.
         spent: Marks of all refresh tokens that are of the past; an old value that is sent may
             end the connection.
-        padding: Makes a note of a refresh larger than its answer can be, so that a disk which
-            takes the note takes the answer, too.
+        padding: Makes the note of a refresh under way larger than its answer can be, so that a
+            disk which takes the note takes the answer, too.
         connected_at: When this chain was first seen here; it ends five years after the consent.
         ends_at: When the refresh token ends unless it is used before; 0 if not told.
         environment: `production` or `sandbox`; empty if not known.
