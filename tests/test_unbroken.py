@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from tap_quickbooks_raw.unbroken import unbroken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def _ctrl_c_raises() -> Iterator[None]:
+    """Give Ctrl-C its usual meaning: a shell that starts its work with ``&`` has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupted(done: list[str]) -> None:
@@ -17,6 +29,7 @@ def interrupted(done: list[str]) -> None:
         done.append("all")
 
 
+@pytest.mark.usefixtures("_ctrl_c_raises")
 def test_a_signal_acts_behind_the_work() -> None:
     done: list[str] = []
 
