@@ -224,7 +224,7 @@ def test_the_companys_trouble_stops_all_requests(
     with pytest.raises(CompanyError) as second:
         client.get("taxclassification")
     with pytest.raises(CompanyError):
-        client.post("batch", {})
+        client.batch([TERMS])
 
     assert str(first.value) == str(second.value)
     assert "\n" not in str(first.value)
@@ -572,7 +572,7 @@ def test_the_minor_version_goes_with_every_request(
     client = connect(simulator, minor_version=76)
     with TappedSession(client) as requests:
         read(client)
-        client.post("batch", {"BatchItemRequest": [{"bId": "0", "Query": TERMS}]})
+        client.batch([TERMS])
 
     assert ["minorversion=76" in request.url for request in requests] == [True, True]
     assert {"application/json"} == {request.headers["Accept"] for request in requests}

@@ -33,6 +33,7 @@ class Envelope(msgspec.Struct):
     Attributes:
         query: Lists of objects by response key, still as bytes.
         items: Items of a batch, still as bytes.
+        changes: Changes per entity, still as bytes.
         fault: The error that the answer carries, if any.
         time: The server's clock, as sent: a date-time or epoch milliseconds.
     """
@@ -41,6 +42,7 @@ class Envelope(msgspec.Struct):
     items: list[dict[str, msgspec.Raw]] | None = msgspec.field(
         default=None, name="BatchItemResponse"
     )
+    changes: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="CDCResponse")
     fault: dict[str, Any] | None = msgspec.field(default=None, name="Fault")
     gateway_fault: dict[str, Any] | None = msgspec.field(default=None, name="fault")
     time: str | int | None = None
@@ -50,7 +52,8 @@ class Envelope(msgspec.Struct):
         """Whether this is what was asked for and no fault stands in it."""
         if self.fault or self.gateway_fault or {"Fault", "fault"} & (self.query or {}).keys():
             return False
-        return self.query is not None or self.items is not None
+        changes = bytes(self.changes)
+        return self.query is not None or self.items is not None or changes not in {b"", b"null"}
 
     @property
     def clock(self) -> datetime | None:
@@ -75,12 +78,14 @@ class Answer(NamedTuple):
         items: Items of a batch, still as bytes.
         received_at: When the last byte had arrived, by our clock, in UTC.
         tid: `intuit_tid`, the trace id that Intuit's support asks for.
+        changes: Changes per entity, still as bytes.
     """
 
     query: dict[str, msgspec.Raw]
     items: list[dict[str, msgspec.Raw]]
     received_at: datetime
     tid: str
+    changes: msgspec.Raw = msgspec.Raw()
 
 
 _decoder = msgspec.json.Decoder(Envelope)

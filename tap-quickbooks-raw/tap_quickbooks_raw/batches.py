@@ -34,9 +34,8 @@ def ask_batch(client: QuickBooksClient, texts: Sequence[str]) -> list[Lists | No
         The lists of an answer by key, for each query; None where it has none, for whatever
         reason.
     """
-    items = [{"bId": str(number), "Query": text} for number, text in enumerate(texts)]
     try:
-        answer = client.post("batch", {"BatchItemRequest": items}, attempts=2)
+        answer = client.batch(texts, attempts=2)
     except EntityError:
         return [None] * len(texts)
     answers = dict(_item(item) for item in answer.items)

@@ -29,7 +29,7 @@ from tap_quickbooks_raw.policy import Budget
 from tap_quickbooks_raw.transport import BearerAuth, read_body, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from tap_quickbooks_raw.auth import Authenticator
@@ -70,6 +70,7 @@ class QuickBooksClient:
 
     Attributes:
         calls: Requests sent so far.
+        batch_items: Queries in the batches among them.
         clock: The server's clock at its first answer.
     """
 
@@ -88,6 +89,7 @@ class QuickBooksClient:
         self.realm_id = realm_id
         self.minor_version = minor_version
         self.calls = 0
+        self.batch_items = 0
         self.clock: datetime | None = None
         self._base = f"{api_url.rstrip('/')}/v3/company/{realm_id}"
         self._auth = auth
@@ -128,9 +130,12 @@ class QuickBooksClient:
         """
         return self._send("GET", path, attempts=attempts, patience=patience, params=params)
 
-    def post(self, path: str, content: object, *, attempts: int | None = None) -> Answer:
-        """Send a POST that only reads (a batch of queries); raises as `get` does."""
-        return self._send("POST", path, attempts=attempts, json=content)
+    def batch(self, texts: Sequence[str], *, attempts: int | None = None) -> Answer:
+        """Send queries as one batch; raises as `get` does."""
+        items = [{"bId": str(number), "Query": text} for number, text in enumerate(texts)]
+        with self._counting:
+            self.batch_items += len(items)
+        return self._send("POST", "batch", attempts=attempts, json={"BatchItemRequest": items})
 
     def halt(self, reason: QuickBooksError) -> None:
         """Send nothing more; waits end at once and raise the reason."""
@@ -246,7 +251,9 @@ class QuickBooksClient:
                 return _Failure(fault, Passing.HEAVY)
             if envelope.carries_data:
                 self.clock = self.clock or envelope.clock or date
-                return Answer(envelope.query or {}, envelope.items or [], received_at, tid)
+                return Answer(
+                    envelope.query or {}, envelope.items or [], received_at, tid, envelope.changes
+                )
         if response.status_code == requests.codes.bad_request:
             self.clock = self.clock or date  # QBO's own; a gateway's may be wrong.
         fault = parse_fault(response.status_code, body, tid)

@@ -13,6 +13,7 @@ from tap_quickbooks_raw.exceptions import EntityError, QuickBooksError, RefusedE
 from tap_quickbooks_raw.pagination import UnsortedError, WindowReader
 from tap_quickbooks_raw.passes import read_whole
 from tap_quickbooks_raw.planning import Last, Planner, Step, base_query
+from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.rates import currencies, rate_queries
 from tap_quickbooks_raw.read_ahead import ReadAhead, in_thread
 from tap_quickbooks_raw.splitting import PAGES
@@ -40,6 +41,11 @@ class Effort:
 
     calls: int = 0
     seconds: float = 0.0
+
+    def told(self, rows: int) -> str:
+        """Say what so many rows have cost."""
+        speed = rate(rows, self.seconds)
+        return f"{rows:d} rows in {self.calls:d} calls, {self.seconds:.1f} s, {speed}"
 
     def add(self, other: Effort) -> None:
         """Count another effort in."""
@@ -127,7 +133,7 @@ class CompanyReader:
 
     def lost(self, stream: str) -> list[str]:
         """What to say about the objects of a stream that QBO cannot send."""
-        return self._planner.sources[stream].lost
+        return self._planner.sources[stream].lost if stream in self._tasks else []
 
     def effort(self, stream: str) -> Effort:
         """What a stream has cost so far, without the plan."""
@@ -159,6 +165,8 @@ class CompanyReader:
 
     def abandon(self, stream: str) -> None:
         """Leave out what is left of a stream."""
+        if stream not in self._tasks:
+            return
         self._abandoned.add(stream)
         with suppress(QuickBooksError):  # It is raised again where the next stream is asked for.
             for _ in self.windows(stream):

@@ -84,6 +84,21 @@ CONFIG_SCHEMA: dict[str, Any] = {
             maximum=86400,
             default=30,
         ),
+        "incremental_method": _text(
+            "Incremental method",
+            "How changes are found: cdc (change data capture: two calls, deletions too; by query "
+            "where it cannot be used) or query (deletions are left to the sweep).",
+            enum=["cdc", "query"],
+            default="cdc",
+        ),
+        "rarely_read_hours": _integer(
+            "Rarely read hours",
+            "Exchange rates, tax classifications and what the company does not have are asked "
+            "for again after so many hours; 0 for every run.",
+            minimum=0,
+            maximum=8760,
+            default=23,
+        ),
         "page_size": _integer(
             "Page size", "Rows per page, 1 to 1000.", minimum=1, maximum=1000, default=1000
         ),

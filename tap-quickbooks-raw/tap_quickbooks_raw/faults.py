@@ -166,7 +166,7 @@ def meaning_of(fault: Fault, path: str) -> Passing | type[QuickBooksError]:
         return Passing.SERVER  # A 200 without anything that was asked for.
     if fault.status == NOT_FOUND and path == "query":
         return CompanyError  # Every company has this path: the realm or api_url is wrong.
-    if path == "batch" and fault.status == FORBIDDEN and not fault.code:
+    if path in {"batch", "cdc"} and fault.status == FORBIDDEN and not fault.code:
         return EntityError  # Queries may still be allowed.
     if (fault.status == NOT_FOUND or fault.code == "610") and path not in {"query", "batch"}:
         return UnavailableError  # A resource of its own that this company does not have.

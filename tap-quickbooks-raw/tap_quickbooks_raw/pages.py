@@ -62,6 +62,7 @@ class Page(NamedTuple):
         query: The text of the query; None for a plain GET.
         size: Rows asked for.
         number: Number of the page within its window, from 1.
+        params: What else is asked for, as in the address.
     """
 
     rows: list[Row]
@@ -70,6 +71,7 @@ class Page(NamedTuple):
     query: str | None
     size: int
     number: int = 1
+    params: Mapping[str, str] = {}
 
 
 class _MetaData(msgspec.Struct):
@@ -175,18 +177,29 @@ class Source:
             tid: Its `intuit_tid`.
         """
         content = _list(query, self.entity)
-        if content is None:
-            return []
-        try:
-            objects = _split(content)
-            read = _nested_head if self.entity.reading is Reading.NESTED else _head
-            heads = [read(raw) for raw in objects]
-        except msgspec.DecodeError as error:
-            raise EntityError(f"an object has another shape than documented ({error})") from None
-        return [
-            Row(_key(head, tid), _stamp(head), raw)
-            for head, raw in zip(heads, objects, strict=True)
-        ]
+        return [] if content is None else rows_of(self.entity, content, tid)
+
+
+def rows_of(entity: Entity, content: msgspec.Raw | Sequence[msgspec.Raw], tid: str) -> list[Row]:
+    """Read the heads of objects.
+
+    Args:
+        entity: What they are.
+        content: The objects, or the list of them as sent.
+        tid: The answer's `intuit_tid`.
+
+    Raises:
+        EntityError: An object is not what it should be.
+    """
+    read = _nested_head if entity.reading is Reading.NESTED else _head
+    try:
+        objects = _split(content) if isinstance(content, msgspec.Raw) else content
+        heads = [read(raw) for raw in objects]
+    except msgspec.DecodeError as error:
+        raise EntityError(f"an object has another shape than documented ({error})") from None
+    return [
+        Row(_key(head, tid), _stamp(head), raw) for head, raw in zip(heads, objects, strict=True)
+    ]
 
 
 def total_count(query: Mapping[str, msgspec.Raw]) -> int | None:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tap_quickbooks_raw.batches import BATCH_ITEMS, ask_batch, count_all
+from tap_quickbooks_raw.bookmarks import Bookmark
 from tap_quickbooks_raw.entities import Entity, Reading
 from tap_quickbooks_raw.exceptions import EntityError
 from tap_quickbooks_raw.pages import Source
@@ -27,11 +28,19 @@ logger = logging.getLogger("tap-quickbooks-raw.planning")
 
 
 class Task(NamedTuple):
-    """An entity to read, from an instant on; the first time or again."""
+    """An entity to read.
+
+    Attributes:
+        entity: The entity.
+        start: From when on.
+        is_first: Whether nothing has been read of it yet.
+        bookmark: What the state holds of it.
+    """
 
     entity: Entity
     start: datetime
     is_first: bool = True
+    bookmark: Bookmark = Bookmark()
 
     @property
     def query(self) -> Query:
@@ -81,6 +90,11 @@ class ReadingSettings:
     chunk_days: int | None = None
     end: datetime | None = None
     settle: timedelta = timedelta(seconds=30)
+
+    def settled(self, clock: datetime) -> datetime:
+        """Return up to when everything is settled, at the server's time."""
+        settled = clock.replace(microsecond=0) - self.settle
+        return min(settled, self.end or settled)
 
 
 def base_query(entity: Entity) -> Query:
@@ -180,8 +194,7 @@ class Planner:
         if clock is None:
             logger.warning("QBO does not tell its time; taking the clock of this machine")
             clock = datetime.now(UTC)
-        settled = clock.replace(microsecond=0) - self._settings.settle
-        return min(settled, self._settings.end or settled)
+        return self._settings.settled(clock)
 
     def _count_alone(self, task: Task) -> None:
         """Count an entity whose count failed in the batch."""

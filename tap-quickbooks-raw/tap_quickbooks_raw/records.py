@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
+    from tap_quickbooks_raw.changes import Deletions
     from tap_quickbooks_raw.pages import Page, Row
     from tap_quickbooks_raw.windows import Window
 
@@ -45,7 +46,8 @@ RAW_SCHEMA: dict[str, Any] = {
         "page_size": {"type": ["integer", "null"], "description": "Rows asked for."},
         "request_payload": {
             "type": ["object", "null"],
-            "description": "Method, path, query text and minor version of the request.",
+            "description": "Method, path, query text, minor version, changedSince and entities "
+            "of the request.",
         },
         "deleted_at_utc": _date_time("When QBO reported the object deleted."),
     },
@@ -70,6 +72,7 @@ class RecordLines:
     def __init__(
         self, stream: str, realm_id: str, *, columns: Collection[str], minor_version: int
     ) -> None:
+        self._stream = stream
         self._realm_id = realm_id
         self._columns = columns
         self._minor_version = minor_version
@@ -88,6 +91,43 @@ class RecordLines:
             chunks += (self._stamp(row), tail)
         return b"".join(chunks)
 
+    def deletions(self, deleted: Deletions) -> bytes:
+        """Return the lines of deleted objects, with the narrower schema that they need.
+
+        A loader that writes every column of the schema leaves the others alone. Before another
+        living row the stream's own schema has to be sent again. Nothing, if the column is not
+        selected.
+        """
+        if "deleted_at_utc" not in self._columns:
+            return b""
+        received = timestamp(deleted.received_at)
+        properties = RAW_SCHEMA["properties"]
+        names = [*PRIMARY_KEYS, "deleted_at_utc"]
+        tail = b""
+        if "ingested_at_utc" in self._columns:
+            names.append("ingested_at_utc")
+            tail = b',"ingested_at_utc":"%b"' % received.encode()
+        message = {
+            "type": "SCHEMA",
+            "stream": self._stream,
+            "schema": {"type": "object", "properties": {name: properties[name] for name in names}},
+            "key_properties": PRIMARY_KEYS,
+        }
+        lines = [_json(message) + b"\n"]
+        for each in deleted.objects:
+            moment = each.stamp.moment if each.stamp else deleted.received_at
+            lines.append(
+                b'%b%b,"deleted_at_utc":"%b"%b},"time_extracted":"%b"}\n'
+                % (
+                    self._head,
+                    _json(each.id),
+                    timestamp(moment).encode(),
+                    tail,
+                    received.encode(),
+                )
+            )
+        return b"".join(lines)
+
     def _stamp(self, row: Row) -> bytes:
         if REPLICATION_KEY not in self._columns:
             return b""
@@ -101,6 +141,7 @@ class RecordLines:
             "method": "GET",
             "path": f"/v3/company/{self._realm_id}/{page.path}",
             "query": page.query,
+            **page.params,
             "minorversion": self._minor_version,
         }
         received = timestamp(page.received_at)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tap_quickbooks_raw.auth import Authenticator
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.company import CompanyReader
 from tap_quickbooks_raw.exceptions import Interrupted
+from tap_quickbooks_raw.following import Follower
 from tap_quickbooks_raw.limiter import Limiter
 from tap_quickbooks_raw.planning import Planner, ReadingSettings
 from tap_quickbooks_raw.policy import Budget, RetryPolicy
 from tap_quickbooks_raw.progress import Progress
+from tap_quickbooks_raw.read_ahead import in_thread
 from tap_quickbooks_raw.token_endpoint import Credentials
 from tap_quickbooks_raw.token_stores import open_store
 
@@ -35,6 +38,7 @@ class Run:
         failures: Streams that failed for good or are not complete, with the error.
         limit: The budget that was used up, if one was.
         progress: Records emitted, and how many are expected.
+        deletions: Deleted objects reported so far.
     """
 
     def __init__(self, settings: Settings, limiter: Limiter | None = None) -> None:
@@ -42,8 +46,10 @@ class Run:
         self.failures: dict[str, EntityError] = {}
         self.limit: BudgetReached | None = None
         self.progress = Progress()
+        self.deletions = 0
         self._started = time.monotonic()
         self._interrupted: Interrupted | None = None
+        self._follower: Follower | None = None
         self._reader: CompanyReader | None = None
         self._budget = Budget(calls=settings.max_api_calls, seconds=settings.max_run_seconds)
         self.client = QuickBooksClient(
@@ -81,11 +87,27 @@ class Run:
         """Return what plans this run without reading."""
         return Planner(self.client, self.reading, tasks=tasks)
 
+    def follower(self, tasks: Sequence[Task]) -> Follower:
+        """Return what has changed since the last run; the first call asks for it."""
+        if self._follower is None:
+            follower = Follower(
+                self.client,
+                self.reading,
+                tasks,
+                rarely=self.settings.rarely_read,
+                by_cdc=self.settings.incremental_method == "cdc",
+            )
+            in_thread(follower.ask, check=self.check)
+            self._follower = follower
+        return self._follower
+
     def reader(self, tasks: Sequence[Task]) -> CompanyReader:
-        """Return the reader of this run; the first call begins to read."""
+        """Return the reader of what is left to read; the first call begins to read."""
         if self._reader is None:
-            reader = CompanyReader(self.client, self.reading, tasks=tasks, check=self.check)
-            reader.begin()
+            left = self.follower(tasks).left
+            reader = CompanyReader(self.client, self.reading, tasks=left, check=self.check)
+            if left:
+                reader.begin()
             self.progress.begin(reader.expected)
             self._reader = reader
         return self._reader
@@ -100,6 +122,12 @@ class Run:
             end=self.settings.end,
             settle=self.settings.settle,
         )
+
+    @property
+    def settled(self) -> datetime:
+        """Up to when everything is settled now, whatever `end_date` is."""
+        clock = self.client.clock or datetime.now(UTC)
+        return clock.replace(microsecond=0) - self.settings.settle
 
     def interrupt(self, signal_number: int) -> None:
         """Ask the run to stop; safe in a signal handler."""

@@ -57,6 +57,8 @@ class Settings:
     end: datetime | None
     settle: timedelta
     chunk_days: int | None
+    incremental_method: str
+    rarely_read: timedelta
     page_size: int
     concurrency: int
     requests_per_minute: int
@@ -119,6 +121,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         end=parse_date(end_date) if end_date else None,
         settle=timedelta(seconds=config["settle_seconds"]),
         chunk_days=config.get("chunk_days"),
+        incremental_method=config["incremental_method"],
+        rarely_read=timedelta(hours=config["rarely_read_hours"]),
         page_size=config["page_size"],
         concurrency=config["concurrency"],
         requests_per_minute=config["requests_per_minute"],

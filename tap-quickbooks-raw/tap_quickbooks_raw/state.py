@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_quickbooks_raw.bookmarks import INSTANTS
 from tap_quickbooks_raw.exceptions import StateError
 from tap_quickbooks_raw.settings import parse_date
 
@@ -51,21 +52,13 @@ def _check_bookmark(stream: str, bookmark: object, realm_id: str | None) -> None
             f"This state belongs to company (realm) {owner}, but realm_id is {realm_id}: "
             f"run with --state-id-suffix {realm_id} to keep one state per company"
         )
-    value = bookmark.get("replication_key_value")
-    try:
-        if value is not None:
-            parse_date(value)
-    except (TypeError, ValueError):
-        raise StateError(
-            f"The bookmark of {stream} is {value!r}, which is no date-time; mend it with "
-            "`meltano state get` and `meltano state set`, or clear it"
-        ) from None
-
-
-def _load(file: IO[str] | None, what: str) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    try:
-        return msgspec.json.decode(file.read(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise StateError(f"The {what} file {file.name} is damaged: {error}") from None
+    for name in INSTANTS:
+        value = bookmark.get(name)
+        try:
+            if value is not None:
+                parse_date(value)
+        except (TypeError, ValueError):
+            raise StateError(
+                f"The bookmark of {stream} is {value!r}, which is no date-time ({name}); "
+                "mend it with `meltano state get` and `meltano state set`, or clear it"
+            ) from None

@@ -8,6 +8,7 @@ end of a window once all of it has left.
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,16 @@ from singer_sdk import Stream
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
+from tap_quickbooks_raw.bookmarks import (
+    CHECKED_AT,
+    DELETIONS_KNOWN_TO,
+    LOST,
+    READ_TO,
+    READ_WHOLE,
+    Bookmark,
+)
 from tap_quickbooks_raw.company import Effort
+from tap_quickbooks_raw.entities import Cdc
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
     EntityError,
@@ -24,7 +34,6 @@ from tap_quickbooks_raw.exceptions import (
     UnavailableError,
 )
 from tap_quickbooks_raw.planning import Task
-from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.records import (
     PRIMARY_KEYS,
     RAW_SCHEMA,
@@ -32,23 +41,22 @@ from tap_quickbooks_raw.records import (
     RecordLines,
     timestamp,
 )
-from tap_quickbooks_raw.settings import parse_date
+from tap_quickbooks_raw.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
 
+    from tap_quickbooks_raw.changes import Deletions
     from tap_quickbooks_raw.entities import Entity
     from tap_quickbooks_raw.pages import Page
     from tap_quickbooks_raw.tap import TapQuickBooksRaw
-    from tap_quickbooks_raw.windows import Window
 
 
-# What the bookmark of an unfinished stream has passed, though it could not be read.
-LOST = "lost"
+# An entity of as many rows is not asked for whole in passing.
+MOST_ROWS = 1000
 # So many objects that QBO cannot send are named again at the end.
 MOST_NAMED = 10
 
@@ -60,11 +68,13 @@ class Step(NamedTuple):
         page: Rows to emit, if any.
         window: The window that was asked for, if any.
         bookmark: Up to where everything has been emitted once the page is; None if unknown.
+        deleted: Deletions to emit behind the page, if any.
     """
 
     page: Page | None
     window: Window | None
     bookmark: datetime | None
+    deleted: Deletions | None = None
 
 
 class RawStream(Stream):
@@ -91,20 +101,22 @@ class RawStream(Stream):
     def task(self) -> Task:
         """What this stream has to read: from its bookmark on, else from start_date."""
         bookmark = self._bookmark
-        start = bookmark or self._quickbooks.settings.start
-        return Task(self.entity, start, is_first=bookmark is None)
+        start = bookmark.read_to or self._quickbooks.settings.start
+        return Task(self.entity, start, is_first=bookmark.read_to is None, bookmark=bookmark)
 
     @property
     def _is_incremental(self) -> bool:
         return self.replication_method == REPLICATION_INCREMENTAL
 
     @property
-    def _bookmark(self) -> datetime | None:
-        if not self._is_incremental:
-            return None
-        bookmark = self.tap_state.get("bookmarks", {}).get(self.name, {})
-        value = bookmark.get("replication_key_value")
-        return parse_date(value) if value else None
+    def _keeps_state(self) -> bool:
+        return self._is_incremental or not self.entity.stamped
+
+    @property
+    def _bookmark(self) -> Bookmark:
+        if not self._keeps_state:
+            return Bookmark()
+        return Bookmark.parse(self.tap_state.get("bookmarks", {}).get(self.name, {}))
 
     @override
     def get_replication_key_signpost(  # type: ignore[override]  # Never one.
@@ -132,6 +144,7 @@ class RawStream(Stream):
             only = f" (it exists for {self.entity.only})" if self.entity.only else ""
             self.logger.warning("%s: not available in this company%s: %s", self.name, only, error)
             tap.reader.abandon(self.name)
+            self._save({CHECKED_AT: tap.run.settled})
         except EntityError as error:
             tap.run.failures[self.name] = error
             self.logger.error("%s: cannot be read: %s", self.name, error)  # noqa: TRY400  One line; a traceback says no more.
@@ -161,14 +174,19 @@ class RawStream(Stream):
                 if told := tap.run.progress.add(len(rows)):
                     self.logger.info("%s", told)
                 self._check_max_record_limit(emitted)
+            if step.deleted is not None and self._room(emitted) is None:
+                tap.message_writer.write_lines(lines.deletions(step.deleted))
+                tap.run.deletions += len(step.deleted.objects)
+                self.logger.info("%s: %d deleted", self.name, len(step.deleted.objects))
             self._advance(step.bookmark)
             tap.run.check()
+        if self.name not in tap.follower.resting:
+            self._save(tap.follower.notes(self.task, tap.run.settled))
         effort = Effort(tap.reader.effort(self.name).calls, time.monotonic() - started)
-        self._tell("all", emitted, effort)
+        self.logger.info("%s, all: %s", self.name, effort.told(emitted))
         self._report_lost()
-        if self.stream_state.pop(LOST, None):
-            self.state_manager.is_flushed = False
-            self._write_state_message()
+        if LOST in self.stream_state:
+            self._save({LOST: None})
 
     @property
     def _lost(self) -> list[str]:
@@ -187,25 +205,32 @@ class RawStream(Stream):
                 + (f"; and {more} more, named above" if more > 0 else "")
             )
 
-    def _tell(self, part: str, rows: int, effort: Effort) -> None:
-        """Say what a part of the stream has cost."""
-        self.logger.info(
-            "%s, %s: %d rows in %d calls, %.1f s, %s",
-            self.name,
-            part,
-            rows,
-            effort.calls,
-            effort.seconds,
-            rate(rows, effort.seconds),
-        )
-
     def _room(self, emitted: int) -> int | None:
         """How many rows may still be emitted in a dry run; None for all."""
         limit = self.ABORT_AT_RECORD_COUNT
         return None if limit is None else limit - emitted
 
     def _steps(self) -> Iterator[Step]:
+        """What is there to emit: what QBO has told of this stream, or what windows find."""
+        follower = self._quickbooks.follower
+        if self.name in follower.resting:
+            return
+        if self.name in follower.told:
+            page = follower.told[self.name]
+            window = Window(self.task.start, follower.end)
+            end = None if self._bookmark.read_whole else follower.end
+            yield Step(page, window, None)
+        else:
+            end = yield from self._read()
+        yield Step(None, None, end, follower.deleted.get(self.name))
+
+    def _read(self) -> Generator[Step, None, datetime | None]:
+        """Read by windows; return up to when everything has been read."""
         reader = self._quickbooks.reader
+        is_followed = self.entity.cdc is not Cdc.NO
+        if is_followed and self.task.is_first and self._bookmark.deletions_known_to is None:
+            # Before the first row: what is deleted from now on has to be told some time.
+            self._save({DELETIONS_KNOWN_TO: self._quickbooks.run.settled})
         before = dict(self.stream_state)
         try:
             for window, pages, effort in reader.windows(self.name):
@@ -218,20 +243,34 @@ class RawStream(Stream):
                         window if self.entity.stamped else None,
                         stamp.moment if stamp else None,
                     )
-                self._tell(f"window {window}", rows, effort)
+                self.logger.info("%s, window %s: %s", self.name, window, effort.told(rows))
                 yield Step(None, window, window.end)
-            if reader.end > reader.range(self.name).start:
-                yield Step(None, None, reader.end)
         except RefusedError as error:
             self.logger.warning("%s: read whole, since windows do not work: %s", self.name, error)
             reader.abandon(self.name)
             # The windows have proven nothing: an interrupted run has to begin again.
             self.stream_state.clear()
-            self.stream_state.update(before)
-            self.state_manager.is_flushed = False
-            self._write_state_message()
+            self._save(before)
+            rows = 0
             for page in reader.read_whole(self.name):
+                rows += len(page.rows)
                 yield Step(page, reader.range(self.name), None)
+            self._save({READ_WHOLE: rows < MOST_ROWS or None})
+            return None
+        return reader.end if reader.end > reader.range(self.name).start else None
+
+    def _save(self, notes: Mapping[str, object]) -> None:
+        """Write notes into the state; None removes one."""
+        if not self._keeps_state:
+            return
+        for name, note in notes.items():
+            if note is None:
+                self.stream_state.pop(name, None)
+            else:
+                self.stream_state[name] = timestamp(note) if isinstance(note, datetime) else note
+        self.stream_state["realm_id"] = self._quickbooks.settings.realm_id
+        self.state_manager.is_flushed = False
+        self._write_state_message()
 
     def _lines(self) -> RecordLines:
         return RecordLines(
@@ -245,14 +284,15 @@ class RawStream(Stream):
         """Move the bookmark forward and write the state."""
         if moment is None or not self._is_incremental:
             return
-        if self._bookmark is None or moment > self._bookmark:
-            self.stream_state.update(
-                replication_key=REPLICATION_KEY,
-                replication_key_value=timestamp(moment.replace(microsecond=0)),
-                realm_id=self._quickbooks.settings.realm_id,
-            )
-            # A run that is killed leaves to the next one what it has gone on without.
-            if lost := self._lost:
-                self.stream_state[LOST] = lost
-            self.state_manager.is_flushed = False
-        self._write_state_message()
+        read_to = self._bookmark.read_to
+        if read_to is not None and moment <= read_to:
+            self._write_state_message()
+            return
+        # A run that is killed leaves to the next one what it has gone on without.
+        self._save(
+            {
+                "replication_key": REPLICATION_KEY,
+                READ_TO: moment.replace(microsecond=0),
+                LOST: self._lost or None,
+            }
+        )

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
     from tap_quickbooks_raw.company import CompanyReader
+    from tap_quickbooks_raw.following import Follower
     from tap_quickbooks_raw.planning import Task
 
 M_ARENA_MAX = -8  # malloc.h of glibc
@@ -106,14 +107,19 @@ class TapQuickBooksRaw(Tap):
         """What all streams share; nothing is sent before the first stream begins."""
         return Run(self.settings)
 
-    @property
+    @cached_property
     def tasks(self) -> list[Task]:
         """What the selected streams have to read."""
         return [stream.task for stream in self.streams.values() if stream.selected]
 
     @property
+    def follower(self) -> Follower:
+        """What has changed in the selected streams."""
+        return self.run.follower(self.tasks)
+
+    @property
     def reader(self) -> CompanyReader:
-        """The pages of the selected streams."""
+        """The pages of those streams that are read by windows."""
         return self.run.reader(self.tasks)
 
     @override
@@ -151,10 +157,12 @@ class TapQuickBooksRaw(Tap):
         """Say what was done and return the exit code."""
         self.run.close()
         self.logger.info(
-            "Company (realm) %s: %d rows in %d calls, %.1f s, %s",
+            "Company (realm) %s: %d rows in %d calls (%d batch items), %d deleted, %.1f s, %s",
             self.settings.realm_id,
             self.run.rows,
             self.run.client.calls,
+            self.run.client.batch_items,
+            self.run.deletions,
             self.run.seconds,
             rate(self.run.rows, self.run.seconds),
         )

@@ -40,7 +40,7 @@ class Books:
         self.realm = simulator.realm_ids[0]
         self._scenario = scenario
         self._images: dict[tuple[str, str], list[Image]] = defaultdict(list)
-        self._deleted: set[tuple[str, str]] = set()
+        self._deleted: dict[tuple[str, str], datetime] = {}
         self._edit(
             {"op": "touch", "entity": tie.entity, "random": tie.many, "at": tie.second}
             for tie in scenario.ties
@@ -59,9 +59,9 @@ class Books:
         """Note a new version; the simulator calls it."""
         self._images[STREAMS[entity], id].append(_image(version))
 
-    def record_deletion(self, _realm: str, entity: str, id: str, _stamp: int) -> None:
+    def record_deletion(self, _realm: str, entity: str, id: str, stamp: int) -> None:
         """Note a deletion; the simulator calls it."""
-        self._deleted.add((STREAMS[entity], id))
+        self._deleted[STREAMS[entity], id] = datetime.fromtimestamp(stamp, UTC)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -85,9 +85,9 @@ class Books:
         """Every version that an object ever had, oldest first."""
         return list(self._images.get((stream, id), ()))
 
-    def is_deleted(self, stream: str, id: str) -> bool:
-        """Whether somebody has deleted it."""
-        return (stream, id) in self._deleted
+    def deleted(self, stream: str) -> dict[str, datetime]:
+        """What somebody has deleted, and when."""
+        return {key: moment for (name, key), moment in self._deleted.items() if name == stream}
 
     def script(self, events: Iterable[Event]) -> None:
         """Let this happen, and nothing else."""

@@ -52,7 +52,7 @@ def events(draw: st.DrawFn, entities: list[str], oldest: int) -> Event:
     fault = draw(st.none() | st.sampled_from(list(FAULTS)) | st.sampled_from(BENT_PAGES))
     # An answer with a new refresh token must not get lost: no client can do without.
     others = "" if not fault else "token" if fault[0] in "45" else "query"
-    operation = draw(st.sampled_from(["query", "count", "batch", others]))
+    operation = draw(st.sampled_from(["query", "count", "batch", "cdc", others]))
     return Event(
         operation=operation,
         entity=draw(st.sampled_from(["", *entities])) if operation != "token" else "",

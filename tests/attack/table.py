@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  msgspec needs it.
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from attack.books import Image
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+
 
 class Record(msgspec.Struct):
     """The columns of a record that matter here."""
 
     id: str
-    payload: msgspec.Raw
-    last_updated_utc: datetime
     ingested_at_utc: datetime
-    extract_window_end_utc: datetime
-    request_payload: dict[str, Any]
+    payload: msgspec.Raw = msgspec.Raw()
+    last_updated_utc: datetime = NEVER
+    extract_window_end_utc: datetime = NEVER
+    request_payload: dict[str, Any] = {}
     deleted_at_utc: datetime | None = None
 
     @property
@@ -29,7 +31,8 @@ class Record(msgspec.Struct):
     @property
     def is_in_order(self) -> bool:
         """Whether it was asked for by LastUpdatedTime, and not read whole."""
-        return "LastUpdatedTime" in self.request_payload["query"]
+        query = self.request_payload.get("query", "")
+        return "LastUpdatedTime" in query or "changedSince" in self.request_payload
 
 
 class Line(msgspec.Struct):
@@ -44,6 +47,7 @@ class Line(msgspec.Struct):
 class _Cell(NamedTuple):
     age: tuple[datetime, datetime]
     image: Image
+    deleted_at: datetime | None = None
 
 
 class Table:
@@ -55,16 +59,35 @@ class Table:
     def apply(self, lines: list[Line]) -> None:
         """Take over records; an older image never overwrites a newer one."""
         for line in lines:
-            if line.record is None or line.record.deleted_at_utc:
+            if line.record is None:
                 continue
             key = line.stream, line.record.id
+            if line.record.deleted_at_utc:
+                known = self._cells.get(key, _Cell((NEVER, NEVER), line.record.image))
+                self._cells[key] = known._replace(deleted_at=line.record.deleted_at_utc)
+                continue
             age = line.record.last_updated_utc, line.record.ingested_at_utc
-            if key not in self._cells or age >= self._cells[key].age:
+            if key not in self._cells or age >= self._cells[key].age or self._is_bare(key):
                 self._cells[key] = _Cell(age, line.record.image)
 
+    def _is_bare(self, key: tuple[str, str]) -> bool:
+        return self._cells[key].age == (NEVER, NEVER)
+
     def images(self, stream: str) -> dict[str, Image]:
-        """The rows of a stream."""
-        return {key: cell.image for (name, key), cell in self._cells.items() if name == stream}
+        """The rows of a stream that live."""
+        return {
+            key: cell.image
+            for (name, key), cell in self._cells.items()
+            if name == stream and cell.deleted_at is None
+        }
+
+    def deleted(self, stream: str) -> dict[str, datetime]:
+        """The rows of a stream that are marked as deleted, and when they were."""
+        return {
+            key: cell.deleted_at
+            for (name, key), cell in self._cells.items()
+            if name == stream and cell.deleted_at
+        }
 
 
 _read = msgspec.json.Decoder(Line).decode

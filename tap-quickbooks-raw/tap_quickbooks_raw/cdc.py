@@ -1,0 +1,157 @@
+"""Asking change data capture (CDC), and taking only answers that prove something.
+
+* CDC sends 1,000 objects at most, deletions last, and does not say that it left some out. A full
+  answer is no answer: the list of entities is halved, until a single entity fills one.
+* An answer with a fault in it is none either, since nobody can tell whose fault it is. The list
+  is halved, until a single entity is refused.
+* It looks back 30 days. An older question is refused, or might be answered by half.
+
+https://developer.intuit.com/app/developer/qbo/docs/learn/explore-the-quickbooks-online-api/change-data-capture
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_quickbooks_raw.changes import take_apart
+from tap_quickbooks_raw.exceptions import EntityError, RetriesExhausted, UnreadableError
+from tap_quickbooks_raw.query import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_quickbooks_raw.changes import Changes
+    from tap_quickbooks_raw.client import QuickBooksClient
+    from tap_quickbooks_raw.planning import Task
+
+logger = logging.getLogger("tap-quickbooks-raw.cdc")
+
+LOOK_BACK = timedelta(days=30)
+# It is not documented whether the bound is inclusive.
+SECOND = timedelta(seconds=1)
+# Entities whose changes begin further apart are not asked for together: the answer would be full
+# of what the younger ones have already.
+APART = timedelta(days=1)
+# More calls that fail are no longer cheaper than windows.
+MOST_FAILURES = 16
+# Where a single answer fails, half of it may be what helps.
+PATIENCE = 2
+_TOO_OLD = re.compile(r"older than", re.IGNORECASE)
+
+
+class Span(NamedTuple):
+    """An entity to ask for, and from when on."""
+
+    since: datetime
+    task: Task
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream."""
+        return self.task.entity.stream
+
+
+class Reply(NamedTuple):
+    """What CDC has told of an entity.
+
+    Attributes:
+        span: What was asked.
+        changes: What has changed.
+        received_at: When the answer was received, in UTC.
+        params: What repeats the request for this entity alone.
+    """
+
+    span: Span
+    changes: Changes
+    received_at: datetime
+    params: dict[str, str]
+
+
+class ChangeData:
+    """Asks CDC for many entities.
+
+    Args:
+        client: Sends the requests.
+
+    Attributes:
+        replies: What is proven to be all that has changed, by stream.
+        cut: What is not, of the entities that fill an answer on their own.
+        refused: Why an entity is not told, where others are.
+    """
+
+    def __init__(self, client: QuickBooksClient) -> None:
+        self._client = client
+        self._failures = 0
+        self.replies: dict[str, Reply] = {}
+        self.cut: dict[str, Reply] = {}
+        self.refused: dict[str, EntityError] = {}
+
+    def ask(self, spans: Iterable[Span]) -> None:
+        """Ask, in as few calls as prove something.
+
+        Entities that were refused before are asked for on their own.
+        """
+        group: list[Span] = []
+        for span in sorted(spans, key=attrgetter("since")):
+            if span.task.bookmark.cdc_refused_at:
+                self._ask([span])
+                continue
+            if group and span.since - group[0].since > APART:
+                self._ask(group)
+                group = []
+            group.append(span)
+        if group:
+            self._ask(group)
+
+    def _ask(self, spans: list[Span]) -> None:
+        if self._failures >= MOST_FAILURES:
+            return
+        try:
+            is_cut = self._ask_once(spans)
+        except EntityError as error:
+            self._failures += 1
+            is_passing = isinstance(error, RetriesExhausted)
+            is_old = _TOO_OLD.search(str(error)) is not None
+            if is_old or (is_passing and not isinstance(error, UnreadableError)):
+                self._failures = MOST_FAILURES
+                logger.warning("CDC cannot be used (%s); reading by windows", error)
+            elif len(spans) > 1:
+                self._ask_halves(spans)
+            elif self.replies or not is_passing:
+                self.refused[spans[0].stream] = error
+            return
+        if is_cut and len(spans) > 1:
+            self._ask_halves(spans)
+
+    def _ask_halves(self, spans: list[Span]) -> None:
+        half = len(spans) // 2
+        self._ask(spans[:half])
+        self._ask(spans[half:])
+
+    def _ask_once(self, spans: list[Span]) -> bool:
+        """Ask for some entities; return whether something may have been cut."""
+        first = spans[0].since
+        since = instant(first - SECOND)
+        names = ",".join(span.task.entity.name for span in spans)
+        answer = self._client.get("cdc", patience=PATIENCE, entities=names, changedSince=since)
+        if self._client.clock and self._client.clock - first > LOOK_BACK:
+            raise EntityError(f"{since} is older than {LOOK_BACK.days} days")
+        changes, is_cut = take_apart(answer, [span.task.entity for span in spans])
+        replies = {
+            span.stream: Reply(
+                span,
+                changes[span.stream],
+                answer.received_at,
+                {"entities": span.task.entity.name, "changedSince": since},
+            )
+            for span in spans
+        }
+        if not is_cut:
+            self.replies |= replies
+        elif len(spans) == 1:
+            self.cut |= replies
+        return is_cut
