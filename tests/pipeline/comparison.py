@@ -6,13 +6,14 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from tap_quickbooks_raw.entities import ENTITIES, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import psycopg
     from quickbooks_simulator.server import RunningSimulator
@@ -56,7 +57,7 @@ def assert_equal(
     connection: psycopg.Connection,
     realm: str,
     *,
-    deleted: Iterable[str] = (),
+    deleted: Mapping[str, Iterable[str]] = MappingProxyType({}),
     unavailable: Iterable[str] = (),
 ) -> int:
     """Compare all entities; return the number of rows compared.
@@ -65,7 +66,7 @@ def assert_equal(
         simulator: The source.
         connection: The destination.
         realm: The company.
-        deleted: Ids that are gone in QBO; the stock loader keeps their last rows.
+        deleted: Ids by stream that are gone in QBO: marked, with their last payload.
         unavailable: Streams that the company does not have.
     """
     compared = 0
@@ -76,7 +77,11 @@ def assert_equal(
             else source_rows(simulator, realm, entity.response_key)
         )
         found = raw_rows(connection, entity.stream, realm)
-        assert expected.keys() == found.keys() - set(deleted), entity.stream
+        gone = set(deleted.get(entity.stream, ()))
+        assert expected.keys() == found.keys() - gone, entity.stream
+        for id_ in found.keys() & gone:
+            assert found[id_]["deleted_at_utc"] is not None, (entity.stream, id_)
+            assert _key(found[id_]["payload"]) == id_
         for id_, value in expected.items():
             row = found[id_]
             assert mended(value) == parse(row["text"]), (entity.stream, id_)
@@ -98,7 +103,10 @@ def _assert_metadata(row: dict[str, Any], value: Any, entity: Any) -> None:
     if entity.reading is Reading.GET:
         assert row["extract_window_start_utc"] is None
     else:
-        assert f"FROM {entity.name} " in request["query"]
+        if "changedSince" in request:
+            assert request["entities"] == entity.name
+        else:
+            assert f"FROM {entity.name} " in request["query"]
         assert row["extract_window_start_utc"] < row["extract_window_end_utc"]
         assert row["extract_window_start_utc"] <= row["last_updated_utc"]
         assert row["last_updated_utc"] < row["extract_window_end_utc"]
