@@ -538,8 +538,11 @@ def test_bare_dates_instead_of_stamps_mean_reading_whole(
 def test_the_companys_trouble_ends_the_plan(simulator: RunningSimulator, begin: Begin) -> None:
     simulator.configure(suspended_realms=simulator.realm_ids)
 
-    with pytest.raises(CompanyError, match="6190"):
-        begin(simulator)
+    reader = begin(simulator)
+
+    for stream in STREAMS:
+        with pytest.raises(CompanyError, match="6190"):
+            payloads(reader, stream)
     assert sum(calls(simulator).values()) == 1
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 LINE = re.compile(
-    r"^(\S+|\(counts and windows\)) +([\d,]+|not counted) +([\d,]+) +([\d.]+) +([\d.]+)%$",
+    r"^(\S+|\([a-z ]+\)) +([\d,]+|not counted) +([\d,]+) +([\d.]+) +([\d.]+)%$",
     re.MULTILINE,
 )
 PLAN = ("tap-quickbooks-raw", "--plan")
@@ -106,6 +106,34 @@ def test_the_plan_knows_the_bookmarks(
 
     assert 0 < int(with_state["qb_invoices"][0]) < int(without["qb_invoices"][0])
     assert with_state["qb_items"] == without["qb_items"]
+
+
+def test_the_plan_of_a_sync_knows_what_has_changed(
+    tmp_path: Path, config_file: Callable[..., Path], own_simulator: Callable[..., RunningSimulator]
+) -> None:
+    simulator = own_simulator(rows=300)
+    file = str(config_file(simulator))
+    command = [BIN / "tap-quickbooks-raw", "--config", file]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    states = [line for line in output.splitlines() if line.startswith('{"type":"STATE"')]
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(json.loads(states[-1])["value"]))
+    edits = [
+        {"op": "update", "entity": "Customer", "random": 2},
+        {"op": "update", "entity": "TimeActivity", "random": 2},
+    ]
+    simulator.edit(simulator.realm_ids[0], edits)
+    simulator.advance(60)
+
+    lines, _ = plan(*PLAN, "--config", file, "--state", str(state))
+    simulator.clear_requests()
+    subprocess.run([*command, "--state", state], stdout=subprocess.DEVNULL, check=True)
+
+    assert lines["qb_customers"][:2] == ["2", "0"]
+    assert lines["qb_time_activities"][:2] == ["2", "1"]
+    assert lines["(changes)"][1] == "2"
+    sent = [entry for entry in simulator.requests() if entry.operation != "token"]
+    assert len(sent) == int(lines["total"][1])
 
 
 @given(rows=st.integers(1, 5_000_000), size=st.sampled_from((100, 500, 1000)))

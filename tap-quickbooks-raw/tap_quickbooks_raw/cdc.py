@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.changes import take_apart
@@ -22,7 +22,7 @@ from tap_quickbooks_raw.exceptions import EntityError, RetriesExhausted, Unreada
 from tap_quickbooks_raw.query import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tap_quickbooks_raw.changes import Changes
     from tap_quickbooks_raw.client import QuickBooksClient
@@ -36,8 +36,9 @@ SECOND = timedelta(seconds=1)
 # Entities whose changes begin further apart are not asked for together: the answer would be full
 # of what the younger ones have already.
 APART = timedelta(days=1)
-# More calls that fail are no longer cheaper than windows.
+# More calls that fail are no longer cheaper than windows; nor are so many before any succeeds.
 MOST_FAILURES = 16
+MOST_IN_VAIN = 7
 # Where a single answer fails, half of it may be what helps.
 PATIENCE = 2
 _TOO_OLD = re.compile(r"older than", re.IGNORECASE)
@@ -53,6 +54,11 @@ class Span(NamedTuple):
     def stream(self) -> str:
         """Name of the stream."""
         return self.task.entity.stream
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether CDC has refused it before."""
+        return self.task.bookmark.cdc_refused_at is not None
 
 
 class Reply(NamedTuple):
@@ -93,47 +99,36 @@ class ChangeData:
     def ask(self, spans: Iterable[Span]) -> None:
         """Ask, in as few calls as prove something.
 
-        Entities that were refused before are asked for on their own.
+        Raises:
+            BudgetReached: What is proven until then is kept.
         """
-        group: list[Span] = []
-        for span in sorted(spans, key=attrgetter("since")):
-            if span.task.bookmark.cdc_refused_at:
-                self._ask([span])
-                continue
-            if group and span.since - group[0].since > APART:
-                self._ask(group)
-                group = []
-            group.append(span)
-        if group:
-            self._ask(group)
+        waiting = deque(_groups(spans))
+        while waiting and self._failures < MOST_FAILURES:
+            group = waiting.popleft()
+            try:
+                is_told = self._ask_once(group)
+            except EntityError as error:
+                is_told = self._note_failure(group, error)
+            if not is_told and len(group) > 1:
+                # The halves wait: a fault that is everybody's shows before all are asked alone.
+                half = len(group) // 2
+                waiting += (group[:half], group[half:])
 
-    def _ask(self, spans: list[Span]) -> None:
-        if self._failures >= MOST_FAILURES:
-            return
-        try:
-            is_cut = self._ask_once(spans)
-        except EntityError as error:
-            self._failures += 1
-            is_passing = isinstance(error, RetriesExhausted)
-            is_old = _TOO_OLD.search(str(error)) is not None
-            if is_old or (is_passing and not isinstance(error, UnreadableError)):
-                self._failures = MOST_FAILURES
-                logger.warning("CDC cannot be used (%s); reading by windows", error)
-            elif len(spans) > 1:
-                self._ask_halves(spans)
-            elif self.replies or not is_passing:
-                self.refused[spans[0].stream] = error
-            return
-        if is_cut and len(spans) > 1:
-            self._ask_halves(spans)
-
-    def _ask_halves(self, spans: list[Span]) -> None:
-        half = len(spans) // 2
-        self._ask(spans[:half])
-        self._ask(spans[half:])
+    def _note_failure(self, group: list[Span], error: EntityError) -> bool:
+        """Note that an answer has failed; return whether asking on is of no use."""
+        self._failures += 1
+        is_passing = isinstance(error, RetriesExhausted)
+        is_unreadable = isinstance(error, UnreadableError)
+        is_hopeless = _TOO_OLD.search(str(error)) or (is_passing and not is_unreadable)
+        if is_hopeless or (self._failures >= MOST_IN_VAIN and not (self.replies or self.cut)):
+            self._failures = MOST_FAILURES
+            logger.warning("CDC cannot be used now (%s); changes are read by windows", error)
+        elif len(group) == 1 and (self.replies or self.cut or not is_passing):
+            self.refused[group[0].stream] = error
+        return bool(is_hopeless)
 
     def _ask_once(self, spans: list[Span]) -> bool:
-        """Ask for some entities; return whether something may have been cut."""
+        """Ask for some entities; return whether nothing can have been cut."""
         first = spans[0].since
         since = instant(first - SECOND)
         names = ",".join(span.task.entity.name for span in spans)
@@ -154,4 +149,17 @@ class ChangeData:
             self.replies |= replies
         elif len(spans) == 1:
             self.cut |= replies
-        return is_cut
+        return not is_cut
+
+
+def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:
+    """Put together what can be asked for in one call; what was refused before stands apart."""
+    group: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.is_doubtful, span.since)):
+        first = group[0] if group else span
+        if first.is_doubtful != span.is_doubtful or span.since - first.since > APART:
+            yield group
+            group = []
+        group.append(span)
+    if group:
+        yield group

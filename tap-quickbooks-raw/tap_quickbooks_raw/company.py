@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.entities import Reading
@@ -13,7 +12,7 @@ from tap_quickbooks_raw.exceptions import EntityError, QuickBooksError, RefusedE
 from tap_quickbooks_raw.pagination import UnsortedError, WindowReader
 from tap_quickbooks_raw.passes import read_whole
 from tap_quickbooks_raw.planning import Last, Planner, Step, base_query
-from tap_quickbooks_raw.progress import rate
+from tap_quickbooks_raw.progress import Effort
 from tap_quickbooks_raw.rates import currencies, rate_queries
 from tap_quickbooks_raw.read_ahead import ReadAhead, in_thread
 from tap_quickbooks_raw.splitting import PAGES
@@ -28,29 +27,6 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.planning import Piece, ReadingSettings, Task
 
 logger = logging.getLogger("tap-quickbooks-raw.company")
-
-
-@dataclass(slots=True)
-class Effort:
-    """What a window has cost so far.
-
-    Attributes:
-        calls: Requests.
-        seconds: Time that its reader was at work, waits for Intuit's ceilings included.
-    """
-
-    calls: int = 0
-    seconds: float = 0.0
-
-    def told(self, rows: int) -> str:
-        """Say what so many rows have cost."""
-        speed = rate(rows, self.seconds)
-        return f"{rows:d} rows in {self.calls:d} calls, {self.seconds:.1f} s, {speed}"
-
-    def add(self, other: Effort) -> None:
-        """Count another effort in."""
-        self.calls += other.calls
-        self.seconds += other.seconds
 
 
 class WindowPages(NamedTuple):
@@ -115,8 +91,15 @@ class CompanyReader:
         return sum(count or 0 for count in self._planner.counts.values())
 
     def begin(self) -> None:
-        """Count and begin to read: empty entities cost nothing, the others can be proven."""
-        in_thread(self._planner.count, check=self._check)
+        """Count and begin to read: empty entities cost nothing, the others can be proven.
+
+        If that fails, all windows do.
+        """
+        try:
+            in_thread(self._planner.count, check=self._check)
+        except QuickBooksError as error:
+            self._broken = error
+            return
         # The plan is made one part ahead of those who carry it out.
         self._plan = ReadAhead([(None, self._planner.steps)], workers=1, check=self._check)
         self._ahead = ReadAhead(

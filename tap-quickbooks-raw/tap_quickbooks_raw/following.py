@@ -13,6 +13,7 @@ possible (too many, too long ago) the state says so, and a sweep finds them.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from tap_quickbooks_raw.bookmarks import (
 from tap_quickbooks_raw.cdc import LOOK_BACK, ChangeData, Span
 from tap_quickbooks_raw.changes import MOST_OBJECTS, Deletions
 from tap_quickbooks_raw.entities import Cdc
+from tap_quickbooks_raw.exceptions import BudgetReached
 from tap_quickbooks_raw.pages import Page
 from tap_quickbooks_raw.unchanged import ask_queries
 
@@ -97,11 +99,13 @@ class Follower:
     def ask(self) -> None:
         """Ask, and sort what is told."""
         if self._by_cdc:
-            self._data.ask(
-                Span(since, task) for task in self._tasks if (since := self._since(task))
-            )
-            asked = [task for task in self._tasks if self._is_by_query(task)]
-            self.told = ask_queries(self._client, self._settings, asked)
+            # What is told until the budget is used up is emitted; the rest raises it again.
+            with suppress(BudgetReached):
+                self._data.ask(
+                    Span(since, task) for task in self._tasks if (since := self._since(task))
+                )
+                asked = [task for task in self._tasks if self._is_by_query(task)]
+                self.told = ask_queries(self._client, self._settings, asked)
             self._now = self._client.clock or self._now
             self.end = self._settings.settled(self._now)
             for reply in self._data.replies.values():

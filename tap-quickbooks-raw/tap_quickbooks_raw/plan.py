@@ -12,6 +12,7 @@ from tap_quickbooks_raw.windows import windows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tap_quickbooks_raw.following import Follower
     from tap_quickbooks_raw.planning import Planner, ReadingSettings, Task
     from tap_quickbooks_raw.run import Run
 
@@ -43,9 +44,17 @@ def report(run: Run, tasks: Sequence[Task], *, allowance: int) -> str:
         tasks: What would be read.
         allowance: Calls a month.
     """
-    planner = run.planner(tasks)
-    planner.count()
-    lines = list(_lines(planner, run.reading, tasks, counting=run.client.calls))
+    follower = run.follower(tasks)
+    following = run.client.calls
+    planner = run.planner(follower.left)
+    if follower.left:
+        planner.count()
+    left = list(_lines(planner, run.reading, follower.left, run.client.calls - following))
+    # The parts in brackets stand behind the streams.
+    lines = sorted([*_told(follower, tasks), *left], key=lambda line: (line.name[0] == "(", line))
+    end = planner.end if follower.left else follower.end
+    if following:
+        lines.append(Line("(changes)", 0, following))
     counts = [line.rows for line in lines if line.rows is not None]
     total = Line("total", sum(counts), sum(line.calls for line in lines))
     texts = [f"{'stream':26}{'rows':>12}{'calls':>9}{'minutes':>9}{'of allowance':>14}"]
@@ -55,15 +64,24 @@ def report(run: Run, tasks: Sequence[Task], *, allowance: int) -> str:
         share = line.calls / allowance
         texts.append(f"{line.name:26}{rows:>12}{line.calls:>9,}{minutes:>9.1f}{share:>14.3%}")
     texts.append(
-        f"\nUp to {planner.end:%Y-%m-%dT%H:%M:%SZ}; {run.settings.concurrency} calls at once, "
+        f"\nUp to {end:%Y-%m-%dT%H:%M:%SZ}; {run.settings.concurrency} calls at once, "
         f"{run.settings.requests_per_minute} a minute; allowance: {allowance:,} a month.\n"
         f"This plan has cost {run.client.calls} calls.\n"
     )
     return "\n".join(texts)
 
 
+def _told(follower: Follower, tasks: Sequence[Task]) -> Iterator[Line]:
+    """What has changed is known already, or not asked for in this run."""
+    for task in tasks:
+        stream = task.entity.stream
+        if stream in follower.told or stream in follower.resting:
+            page = follower.told.get(stream)
+            yield Line(stream, len(page.rows) if page else 0, 0)
+
+
 def _lines(
-    planner: Planner, settings: ReadingSettings, tasks: Sequence[Task], *, counting: int
+    planner: Planner, settings: ReadingSettings, tasks: Sequence[Task], counting: int
 ) -> Iterator[Line]:
     probes = 0
     for task in tasks:
@@ -71,7 +89,8 @@ def _lines(
         spent = _cost(task, rows, planner, settings)
         probes += spent.probes
         yield Line(task.entity.stream, rows, spent.pages)
-    yield Line("(counts and windows)", 0, counting - (-probes // BATCH_ITEMS))
+    if tasks:
+        yield Line("(counts and windows)", 0, counting - (-probes // BATCH_ITEMS))
 
 
 def _cost(task: Task, rows: int | None, planner: Planner, settings: ReadingSettings) -> Cost:

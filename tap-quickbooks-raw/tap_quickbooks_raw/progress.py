@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,29 @@ if TYPE_CHECKING:
 
 # How often a long run says how far it is.
 PROGRESS_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Effort:
+    """What a window has cost so far.
+
+    Attributes:
+        calls: Requests.
+        seconds: Time that its reader was at work, waits for Intuit's ceilings included.
+    """
+
+    calls: int = 0
+    seconds: float = 0.0
+
+    def told(self, rows: int) -> str:
+        """Say what so many rows have cost."""
+        speed = rate(rows, self.seconds)
+        return f"{rows:d} rows in {self.calls:d} calls, {self.seconds:.1f} s, {speed}"
+
+    def add(self, other: Effort) -> None:
+        """Count another effort in."""
+        self.calls += other.calls
+        self.seconds += other.seconds
 
 
 class Progress:

@@ -24,7 +24,6 @@ from tap_quickbooks_raw.bookmarks import (
     READ_WHOLE,
     Bookmark,
 )
-from tap_quickbooks_raw.company import Effort
 from tap_quickbooks_raw.entities import Cdc
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
@@ -34,6 +33,7 @@ from tap_quickbooks_raw.exceptions import (
     UnavailableError,
 )
 from tap_quickbooks_raw.planning import Task
+from tap_quickbooks_raw.progress import Effort
 from tap_quickbooks_raw.records import (
     PRIMARY_KEYS,
     RAW_SCHEMA,
