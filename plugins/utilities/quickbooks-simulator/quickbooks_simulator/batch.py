@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quickbooks_simulator.calls import Call
+from quickbooks_simulator.calls import Call, entity_of
+from quickbooks_simulator.disorder import disordered
 from quickbooks_simulator.entities import ENTITIES
-from quickbooks_simulator.faults import Fault, unsupported
+from quickbooks_simulator.faults import INACTIVE, Fault, system_failure, unsupported
 from quickbooks_simulator.jsontext import encode
 from quickbooks_simulator.selection import select
 from quickbooks_simulator.writes import write
@@ -39,12 +40,25 @@ def run_batch(
         )
     answers, rows = [], 0
     for item in items:
-        body, count = _item(simulator, company, item, tricks)
+        room = None if settings.batch_objects is None else settings.batch_objects - rows
+        body, count = _item(simulator, company, item, _limited(tricks, room))
         answers.append(body)
         rows += count
+    if settings.batch_shuffled:
+        answers = disordered(answers, f"{company.spec.seed}/{len(items)}")
     meter = simulator.meters.of(company.realm_id)
     meter.batch_items += len(items)
     return b'"BatchItemResponse":[' + b",".join(answers) + b"]", rows
+
+
+def _limited(tricks: Tricks, room: int | None) -> Tricks:
+    """Let no page have more rows than there is room for."""
+    if room is None:
+        return tricks
+    return {
+        name: trick._replace(keep=max(0, room if trick.keep is None else min(room, trick.keep)))
+        for name, trick in tricks.items()
+    }
 
 
 def _item(
@@ -63,10 +77,13 @@ def _answer(
 ) -> tuple[bytes, int]:
     if "Query" not in item:
         return write(simulator, company, _call(item)), 0
+    statement, settings = str(item["Query"]), simulator.settings
+    if settings.lists(settings.batch_faults, company.realm_id, entity_of(statement)):
+        raise system_failure(INACTIVE)
     selected = select(
         company,
-        str(item["Query"]),
-        settings=simulator.settings,
+        statement,
+        settings=settings,
         clock=simulator.clock,
         tricks=tricks,
     )

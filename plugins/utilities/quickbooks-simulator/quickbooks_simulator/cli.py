@@ -34,6 +34,9 @@ EXAMPLES = f"""examples:
   quickbooks-simulator serve --limits --latency-ms 250 --rules trouble.json
       Intuit's request limits, a quarter of a second per answer, and scripted trouble
 
+  quickbooks-simulator serve --set cdc_unsupported=ignore --set 'cdc_off=["Term"]'
+      change data capture follows less than documented, and says nothing
+
   quickbooks-simulator start --data .simulator    run in the background; prints the address
   quickbooks-simulator status --data .simulator
   quickbooks-simulator stop --data .simulator

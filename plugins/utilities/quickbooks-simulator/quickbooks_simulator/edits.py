@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from quickbooks_simulator.clock import pacific, read_instant
 from quickbooks_simulator.entities import BY_QUERY_NAME, ENTITIES
 from quickbooks_simulator.jsontext import loads
+from quickbooks_simulator.merging import merge
 from quickbooks_simulator.objects import (
+    Write,
     deactivate,
     load,
     restamp,
@@ -36,11 +38,15 @@ def apply_edit(company: Company, edit: Edit, clock: Clock, visible_at: float) ->
     entity = ENTITIES.get(edit.entity) or BY_QUERY_NAME.get(edit.entity.lower())
     if entity is None:
         raise ValueError(f"Edits: unknown entity {edit.entity!r}.")
+    if edit.into and edit.op != "merge":
+        raise ValueError("Edits: only merge has `into`.")
     stamp = int(read_instant(edit.at)) if edit.at else clock.stamp()
     table = company.tables[entity.key]
     if edit.op == "create":
         return _create(company, table, edit, stamp, visible_at)
     ids = _chosen(company, table, edit)
+    if edit.op == "merge":
+        return merge(Write(company, entity, stamp, visible_at), ids, edit.into)
     if edit.op == "delete":
         for each in ids:
             company.delete(table, _slot(table, each), stamp, visible_at)
@@ -54,6 +60,8 @@ def _chosen(company: Company, table: Table, edit: Edit) -> list[str]:
     ids = [edit.id] if edit.id else list(edit.ids)
     if edit.random:
         slots = table.changeable()
+        if edit.into:
+            slots = [slot for slot in slots if slot != table.slot(edit.into)]
         dice = random.Random(f"{company.spec.seed}/{table.entity.key}/{table.changes}")  # noqa: S311
         ids += [table.id(slot) for slot in sorted(dice.sample(slots, min(edit.random, len(slots))))]
     return ids

@@ -11,7 +11,7 @@ from quickbooks_simulator.troubles import NAMED
 if TYPE_CHECKING:
     from quickbooks_simulator.requestlog import Entry
 
-Operation = Literal["create", "update", "delete", "void", "deactivate", "touch"]
+Operation = Literal["create", "update", "delete", "void", "deactivate", "touch", "merge"]
 
 
 class Edit(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -19,6 +19,7 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     `ids` and `id` name rows; `random` takes that many rows by chance (or makes that many new ones).
     `at` is the stamp, a date-time; without it the server's clock. `touch` stamps without SyncToken.
+    `into` is the name that `merge` keeps; without it a random one.
     `realm` is another company than the one addressed.
     """
 
@@ -27,6 +28,7 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     realm: str = ""
     id: str = ""
     ids: list[str] = []
+    into: str = ""
     random: int = 0
     at: str = ""
     fields: dict[str, Any] = {}

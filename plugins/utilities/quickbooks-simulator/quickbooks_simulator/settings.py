@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+Answered = Literal["fault", "ignore"]
 Rotation = Literal["same-within-24h", "always", "grace", "strict"]
 
 
@@ -46,7 +47,19 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     refuse_batch: bool = False
     cdc_objects: int = 1000
     cdc_days: int = 30
+    cdc_exclusive: bool = False
+    cdc_unsupported: Answered = "fault"
+    cdc_too_old: Answered = "fault"
+    cdc_off: list[str] = []
+    cdc_faults: list[str] = []
+    cdc_per_entity: bool = False
+    cdc_shuffled: bool = False
+    cdc_omits_empty: bool = False
+    cdc_single_object: bool = False
     batch_items: int = 30
+    batch_objects: int | None = None
+    batch_faults: list[str] = []
+    batch_shuffled: bool = False
 
     def changed(self, switches: dict[str, Any]) -> Settings:
         """Return the settings with some switches changed.

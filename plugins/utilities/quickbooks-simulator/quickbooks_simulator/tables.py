@@ -104,6 +104,7 @@ class Table:
         self._new_ids: dict[int, str] = {}
         self._new_slots: dict[str, int] = {}
         self._delayed: list[tuple[float, int, Version | None]] = []
+        self._buried: list[tuple[float, Tombstone]] = []
         self._orders: dict[str, tuple[int, list[int]]] = {}
         self.inactive: set[int] = set(base.inactive)
         self.by_time: array[int] = array(
@@ -174,13 +175,18 @@ class Table:
         self._latest.update(versions)
         if visible_at:
             self._delayed += [(visible_at, slot, version) for slot, version in versions]
-        else:
-            self._reveal(versions)
+            return
+        if self._delayed:  # What comes at once is not undone by what comes late.
+            slots = {slot for slot, _ in versions}
+            self._delayed = [change for change in self._delayed if change[1] not in slots]
+        self._reveal(versions)
 
     def reveal(self, now: float) -> None:
         """Let queries see the changes whose delay is over."""
         if not self._delayed:
             return
+        self.tombstones += [tombstone for at, tombstone in self._buried if at <= now]
+        self._buried = [burial for burial in self._buried if burial[0] > now]
         due = [(slot, version) for at, slot, version in self._delayed if at <= now]
         if due:
             self._delayed = [change for change in self._delayed if change[0] > now]
@@ -226,8 +232,12 @@ class Table:
         return [slot for slot in slots if self._latest.get(slot, _GENERATED) is not None]
 
     def delete(self, slot: int, stamp: int, visible_at: float = 0.0) -> None:
-        """Remove a row and remember it for change data capture."""
-        self.tombstones.append(Tombstone(self.id(slot), stamp))
+        """Remove a row and remember it for change data capture, which sees it like queries."""
+        tombstone = Tombstone(self.id(slot), stamp)
+        if visible_at:
+            self._buried.append((visible_at, tombstone))
+        else:
+            self.tombstones.append(tombstone)
         self.put([(slot, None)], visible_at)
 
     def bury(self, tombstone: Tombstone) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +61,20 @@ class Client:
         response = self.query(statement)
         error = response.json()["Fault"]["Error"][0]
         return response.status_code, error["code"], error["Detail"]
+
+    def ago(self, *, days: float) -> str:
+        moment = datetime.fromtimestamp(self.simulator.now(), UTC) - timedelta(days=days)
+        return moment.isoformat()
+
+    def changes(self, entities: str, since: str = "") -> list[dict[str, Any]]:
+        """Return the groups of a CDC answer, by default of the last hour."""
+        response = self.get("cdc", entities=entities, changedSince=since or self.ago(days=1 / 24))
+        assert response.status_code == 200, response.text
+        found: list[dict[str, Any]] = response.json()["CDCResponse"][0]["QueryResponse"]
+        return found
+
+    def edit(self, *edits: dict[str, Any]) -> list[list[str]]:
+        return self.simulator.edit(self.realm_id, edits)
 
     def close(self) -> None:
         self.session.close()
