@@ -25,6 +25,17 @@ SIZES = (0, 1, 2, 3, 7, 8, 14, 30, 50, 51, 100)
 EVERY = 1000
 BENT_PAGES = ("only one row", "only three rows", "a row too many", "a row twice")
 PAUSES = (0, 1, SETTLE - 1, SETTLE, SETTLE + 1, 90, 3_700, 30 * 86_400)
+# In which forms change data capture and batches may answer, and for whom they do not.
+CDC_FORMS = (
+    "cdc_exclusive",
+    "cdc_shuffled",
+    "cdc_omits_empty",
+    "cdc_single_object",
+    "batch_shuffled",
+)
+# What CDC may leave out without a word: of the others nobody could tell.
+SILENT = ["RecurringTransaction"]
+CDC_TROUBLES = (("cdc_off", 7), ("cdc_faults", 7), ("batch_faults", 7))
 # All together less than max_attempts, so that no request has to fail for good.
 MOST_FAULTS = 4
 # Fewer than the passes that the tap makes over objects which change meanwhile.
@@ -108,9 +119,14 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     for name in ("refuse_batch", "gzip"):
         if draw(st.integers(0, 7)) == 1:
             switches[name] = True
-    for name, share in (("no_count", 3), ("no_time_filter", 7)):
+    for name in CDC_FORMS:
+        if draw(st.integers(0, 3)) == 1:
+            switches[name] = True
+    for name, share in (("no_count", 3), ("no_time_filter", 7), *CDC_TROUBLES):
         if draw(st.integers(0, share)) == 1:
             switches[name] = [draw(st.sampled_from(entities))]
+    if switches.get("cdc_off", SILENT) == SILENT and draw(st.booleans()):
+        switches["cdc_unsupported"] = "ignore"
     if draw(st.integers(0, 7)) == 1:
         switches["oversize_rows"] = draw(st.sampled_from([20, 3]))
     return Scenario(
