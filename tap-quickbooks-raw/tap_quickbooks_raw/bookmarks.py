@@ -31,14 +31,20 @@ class Bookmark:
             of the first run.
         checked_at: When something that is asked for rarely was last asked for.
         cdc_refused_at: When CDC last refused the entity.
-        read_whole: Whether the entity had to be read whole, for want of windows.
+        read_whole: How many objects there were when the entity had to be read whole, for want
+            of windows; None if it had not.
     """
 
     read_to: datetime | None = None
     deletions_known_to: datetime | None = None
     checked_at: datetime | None = None
     cdc_refused_at: datetime | None = None
-    read_whole: bool = False
+    read_whole: int | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it has been read at all, wholly or in part."""
+        return self.read_to is not None or self.read_whole is not None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Bookmark:
@@ -47,10 +53,11 @@ class Bookmark:
         def instant(name: str) -> datetime | None:
             return parse_date(values[name]) if values.get(name) else None
 
+        whole = values.get(READ_WHOLE)
         return cls(
             instant(READ_TO),
             instant(DELETIONS_KNOWN_TO),
             instant(CHECKED_AT),
             instant(CDC_REFUSED_AT),
-            read_whole=bool(values.get(READ_WHOLE)),
+            read_whole=whole if isinstance(whole, int) else None,
         )

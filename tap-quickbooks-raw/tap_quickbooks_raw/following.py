@@ -104,8 +104,9 @@ class Follower:
                 self._data.ask(
                     Span(since, task) for task in self._tasks if (since := self._since(task))
                 )
-                asked = [task for task in self._tasks if self._is_by_query(task)]
-                self.told = ask_queries(self._client, self._settings, asked)
+                by_query = [task for task in self._tasks if self._is_by_query(task)]
+                small = [task for task in by_query if self._is_small(task)]
+                self.told = ask_queries(self._client, self._settings, small)
             self._now = self._client.clock or self._now
             self.end = self._settings.settled(self._now)
             for reply in self._data.replies.values():
@@ -140,10 +141,14 @@ class Follower:
     def _is_by_query(self, task: Task) -> bool:
         """Whether what lives is asked for by query, with or without CDC."""
         bookmark = task.bookmark
-        if bookmark.checked_at or not (bookmark.read_to or bookmark.read_whole):
+        if bookmark.checked_at or not bookmark.is_read:
             return False
         is_seen = task.entity.cdc is Cdc.SEEN
-        return not is_seen or bookmark.read_whole or self._is_refused(task)
+        return not is_seen or bookmark.read_whole is not None or self._is_refused(task)
+
+    def _is_small(self, task: Task) -> bool:
+        """Whether an entity that has to be read whole fits into the answer to a query."""
+        return (task.bookmark.read_whole or 0) < self._settings.page_size
 
     def _is_refused(self, task: Task) -> bool:
         refused = task.bookmark.cdc_refused_at
@@ -160,9 +165,10 @@ class Follower:
             known = None
         if self._is_by_query(task):
             return known
-        if read is None or read < oldest:
+        # What has not been read yet, at the end of a first load, is no change.
+        if read is None or read < (known or oldest):
             return None
-        return min(read, known or read)
+        return known or read
 
     def _take(self, reply: Reply) -> None:
         """Sort what CDC has told of an entity."""
@@ -237,7 +243,7 @@ class Follower:
         bookmark, stream = task.bookmark, task.entity.stream
         if task.entity.cdc is Cdc.NO or bookmark.checked_at:
             return False
-        if not (bookmark.read_to or bookmark.read_whole):
+        if not bookmark.is_read:
             return False
         if stream in self.known or stream in self._data.cut:
             return False

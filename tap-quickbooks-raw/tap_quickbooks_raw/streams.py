@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.tap import TapQuickBooksRaw
 
 
-# An entity of as many rows is not asked for whole in passing.
-MOST_ROWS = 1000
 # So many objects that QBO cannot send are named again at the end.
 MOST_NAMED = 10
 
@@ -218,7 +216,7 @@ class RawStream(Stream):
         if self.name in follower.told:
             page = follower.told[self.name]
             window = Window(self.task.start, follower.end)
-            end = None if self._bookmark.read_whole else follower.end
+            end = None if self._bookmark.read_whole is not None else follower.end
             yield Step(page, window, None)
         else:
             end = yield from self._read()
@@ -255,8 +253,10 @@ class RawStream(Stream):
             for page in reader.read_whole(self.name):
                 rows += len(page.rows)
                 yield Step(page, reader.range(self.name), None)
-            self._save({READ_WHOLE: rows < MOST_ROWS or None})
+            self._save({READ_WHOLE: rows})
             return None
+        if READ_WHOLE in self.stream_state:
+            self._save({READ_WHOLE: None})
         return reader.end if reader.end > reader.range(self.name).start else None
 
     def _save(self, notes: Mapping[str, object]) -> None:

@@ -1,7 +1,7 @@
 """Queries that prove that nothing has changed, many in one batch call.
 
-* An empty answer for ``>= the bookmark`` in the order of LastUpdatedTime proves it, and so does
-  one that begins behind the end of the run. With anything in between nothing is proven.
+* An empty answer for ``>= the bookmark`` proves it. One object is enough to disprove it, so that
+  no more is asked for.
 * The one row of a single-row entity is taken as it is.
 * An entity without usable stamps is taken whole where it fits into the answer and equals its
   COUNT; the next run takes it whole again.
@@ -19,7 +19,6 @@ from tap_quickbooks_raw.changes import MOST_OBJECTS
 from tap_quickbooks_raw.entities import Reading
 from tap_quickbooks_raw.exceptions import EntityError
 from tap_quickbooks_raw.pages import Page, Source, total_count
-from tap_quickbooks_raw.query import UPDATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +33,7 @@ class _Question(NamedTuple):
 
     task: Task
     page: str
+    size: int
     counting: str = ""
 
     @property
@@ -57,7 +57,7 @@ def ask_queries(
     Args:
         client: Sends the batches.
         settings: How the company is read.
-        tasks: The streams; each has a bookmark, or is taken whole.
+        tasks: The streams; each has a bookmark, or is taken whole if it is small.
 
     Returns:
         What has to be emitted, None for nothing, of each stream of which that is proven.
@@ -72,21 +72,21 @@ def ask_queries(
         end = settings.settled(client.clock or received_at)
         for reply in replies:
             task = reply.question.task
-            if _is_proven(reply, end, settings.page_size):
+            if _is_proven(reply):
                 rows = [row for row in reply.rows if _is_between(row, task.start, end)]
-                text, size = reply.question.page, settings.page_size
-                page = Page(rows, received_at, "query", text, size) if rows else None
+                asked = reply.question
+                page = Page(rows, received_at, "query", asked.page, asked.size) if rows else None
                 told[task.entity.stream] = page
     return told
 
 
 def _question(client: QuickBooksClient, settings: ReadingSettings, task: Task) -> _Question:
-    if task.bookmark.read_whole:
-        text = task.query.page(position=1, rows=settings.page_size)
-        return _Question(task, text, task.query.count())
+    if task.bookmark.read_whole is not None:
+        size = settings.page_size
+        return _Question(task, task.query.page(position=1, rows=size), size, task.query.count())
     end = settings.settled(client.clock) if client.clock else settings.end
-    query = task.query.between(task.start, end).sorted_by(UPDATED)
-    return _Question(task, query.page(position=1, rows=settings.page_size))
+    query = task.query.between(task.start, end)
+    return _Question(task, query.page(position=1, rows=1), 1)
 
 
 def _batches(questions: Iterable[_Question]) -> Iterator[list[_Question]]:
@@ -115,17 +115,13 @@ def _ask(client: QuickBooksClient, questions: Sequence[_Question]) -> Iterator[_
             yield _Reply(question, rows, total_count(counted or {}))
 
 
-def _is_proven(reply: _Reply, end: datetime, size: int) -> bool:
+def _is_proven(reply: _Reply) -> bool:
     """Whether an answer is all that there is."""
-    entity = reply.question.task.entity
-    if entity.reading is Reading.SINGLE:
-        return True
-    if reply.question.counting:
-        ids = {row.id for row in reply.rows}
-        return len(ids) == len(reply.rows) == reply.counted and len(reply.rows) < size
-    return all(
-        row.stamp is not None and row.stamp.exact and row.stamp.moment >= end for row in reply.rows
-    )
+    question, rows = reply.question, reply.rows
+    if question.counting:
+        ids = {row.id for row in rows}
+        return len(ids) == len(rows) == reply.counted and len(rows) < question.size
+    return not rows or question.task.entity.reading is Reading.SINGLE
 
 
 def _is_between(row: Row, start: datetime, end: datetime) -> bool:

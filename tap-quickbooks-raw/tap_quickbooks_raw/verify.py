@@ -13,9 +13,6 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-import psycopg
-from psycopg import sql
-
 from tap_quickbooks_raw.batches import count_all
 from tap_quickbooks_raw.command_settings import from_environment
 from tap_quickbooks_raw.company import CompanyReader
@@ -27,15 +24,14 @@ from tap_quickbooks_raw.exceptions import (
     UnavailableError,
 )
 from tap_quickbooks_raw.planning import ReadingSettings, Task, base_query
+from tap_quickbooks_raw.raw_tables import RawTable, connect, schema_of
 from tap_quickbooks_raw.run import Run
-from tap_quickbooks_raw.settings import (
-    parse,
-    problems,
-    resolve,
-)
+from tap_quickbooks_raw.settings import parse, problems, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import psycopg
 
     from tap_quickbooks_raw.entities import Entity
     from tap_quickbooks_raw.settings import Settings
@@ -88,10 +84,13 @@ class Verdict(NamedTuple):
 def compare(settings: Settings, connection: psycopg.Connection) -> Iterator[Verdict]:
     """Count every entity on both sides, QBO first."""
     run = Run(settings)
+    schema = schema_of(os.environ)
     try:
         counts = count_source(run)
         for entity in ENTITIES:
-            yield Verdict(entity, counts[entity.stream], _count_raw(connection, entity, settings))
+            raw = RawTable(connection, entity.stream, schema=schema, realm_id=settings.realm_id)
+            rows = raw.count(settings.start, settings.end)
+            yield Verdict(entity, counts[entity.stream], rows)
     finally:
         run.close()
 
@@ -124,24 +123,6 @@ def _sweep(run: Run, entity: Entity) -> int | EntityError:
         reader.close()
 
 
-def _count_raw(connection: psycopg.Connection, entity: Entity, settings: Settings) -> int:
-    schema = os.environ.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA") or "raw"
-    known = connection.execute(
-        "SELECT to_regclass(%s) IS NOT NULL", (f'"{schema}"."{entity.stream}"',)
-    ).fetchone()
-    if known != (True,):
-        return 0
-    statement = sql.SQL(
-        "SELECT count(*) FROM {} WHERE realm_id = %s AND deleted_at_utc IS NULL"
-        " AND (last_updated_utc IS NULL OR last_updated_utc >= %s)"
-        " AND (last_updated_utc IS NULL OR %s::timestamptz IS NULL OR last_updated_utc < %s)"
-    ).format(sql.Identifier(schema, entity.stream))
-    row = connection.execute(
-        statement, (settings.realm_id, settings.start, settings.end, settings.end)
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
 def settings_from(environment: Mapping[str, str]) -> Settings:
     """Read the tap's settings from environment variables.
 
@@ -153,34 +134,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     if errors:
         raise SettingsError("; ".join(errors))
     return parse(resolved)
-
-
-def connect(environment: Mapping[str, str]) -> psycopg.Connection:
-    """Open the database that the POSTGRES_* variables name, in UTC.
-
-    Raises:
-        SettingsError: It cannot be reached.
-    """
-    host = environment.get("POSTGRES_HOST") or "localhost"
-    port = environment.get("POSTGRES_PORT") or "5432"
-    try:
-        return psycopg.connect(
-            host=host,
-            port=port,
-            user=environment.get("POSTGRES_USER") or "postgres",
-            password=environment.get("POSTGRES_PASSWORD") or None,
-            dbname=environment.get("POSTGRES_DB") or "postgres",
-            sslmode=environment.get("POSTGRES_SSLMODE") or "prefer",
-            options="-c TimeZone=UTC",
-            autocommit=True,
-            connect_timeout=10,
-        )
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SettingsError(
-            f"POSTGRES_HOST: the database at {host}:{port} cannot be used ({reason}); "
-            "check the POSTGRES_* settings"
-        ) from None
 
 
 def table(verdicts: list[Verdict]) -> str:

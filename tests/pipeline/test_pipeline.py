@@ -246,3 +246,13 @@ def test_verification_agrees_after_a_load_and_not_before(
     code, output = project.meltano("invoke", "quickbooks-verify")
     assert code == 1
     assert "1 too many" in output
+
+
+def test_a_sweep_marks_what_nobody_told(project: Project, company: RunningSimulator) -> None:
+    project.load()
+    deleted = company.edit(REALM, [{"op": "delete", "entity": "TimeActivity", "random": 2}])[0]
+    company.advance(60)
+    code, output = project.meltano("run", "quickbooks-sweep")
+    assert code == 0, output
+    with project.connect() as connection:
+        assert_equal(company, connection, REALM, deleted={"qb_time_activities": deleted})
