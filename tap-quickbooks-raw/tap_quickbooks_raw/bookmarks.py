@@ -17,6 +17,7 @@ DELETIONS_UNKNOWN_BEFORE = "deletions_unknown_before"
 CHECKED_AT = "checked_at"
 CDC_REFUSED_AT = "cdc_refused_at"
 READ_WHOLE = "read_whole"
+WHOLE_DIGEST = "whole_digest"
 LOST = "lost"
 INSTANTS = (READ_TO, DELETIONS_KNOWN_TO, DELETIONS_UNKNOWN_BEFORE, CHECKED_AT, CDC_REFUSED_AT)
 
@@ -33,6 +34,7 @@ class Bookmark:
         cdc_refused_at: When CDC last refused the entity.
         read_whole: How many objects there were when the entity had to be read whole, for want
             of windows; None if it had not.
+        whole_digest: What these objects were when they were last emitted in passing.
     """
 
     read_to: datetime | None = None
@@ -40,6 +42,7 @@ class Bookmark:
     checked_at: datetime | None = None
     cdc_refused_at: datetime | None = None
     read_whole: int | None = None
+    whole_digest: str = ""
 
     @property
     def is_read(self) -> bool:
@@ -60,4 +63,5 @@ class Bookmark:
             instant(CHECKED_AT),
             instant(CDC_REFUSED_AT),
             read_whole=whole if isinstance(whole, int) else None,
+            whole_digest=str(values.get(WHOLE_DIGEST, "")),
         )

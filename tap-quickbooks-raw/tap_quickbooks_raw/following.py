@@ -22,13 +22,14 @@ from tap_quickbooks_raw.bookmarks import (
     CHECKED_AT,
     DELETIONS_KNOWN_TO,
     DELETIONS_UNKNOWN_BEFORE,
+    WHOLE_DIGEST,
 )
 from tap_quickbooks_raw.cdc import LOOK_BACK, ChangeData, Span
 from tap_quickbooks_raw.changes import MOST_OBJECTS, Deletions
 from tap_quickbooks_raw.entities import Cdc
 from tap_quickbooks_raw.exceptions import BudgetReached
 from tap_quickbooks_raw.pages import Page
-from tap_quickbooks_raw.unchanged import ask_queries
+from tap_quickbooks_raw.unchanged import ask_queries, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,7 @@ class Follower:
         self._by_cdc = by_cdc
         self._now = datetime.now(UTC)  # Until QBO has told its time.
         self._data = ChangeData(client)
+        self._digests: dict[str, str] = {}
         self.end = settings.settled(self._now)
         self.told: dict[str, Page | None] = {}
         self.deleted: dict[str, Deletions] = {}
@@ -113,13 +115,14 @@ class Follower:
                 self._take(reply)
             for reply in self._data.cut.values():
                 self._take_deleted(reply)
+            self._leave_out_what_is_the_same()
             self._find_gaps()
         for task in self._tasks:
             checked = task.bookmark.checked_at
             if checked is not None and self._now - checked < self._rarely:
                 self.resting.add(task.entity.stream)
 
-    def notes(self, task: Task, now: datetime) -> dict[str, datetime | None]:
+    def notes(self, task: Task, now: datetime) -> dict[str, datetime | str | None]:
         """Return what the state has to say of a stream once all of it has been emitted.
 
         Args:
@@ -127,7 +130,10 @@ class Follower:
             now: Up to when everything is settled now.
         """
         stream, known = task.entity.stream, task.bookmark.deletions_known_to
-        notes: dict[str, datetime | None] = {CHECKED_AT: now if task.entity.is_rare else None}
+        notes: dict[str, datetime | str | None] = {
+            CHECKED_AT: now if task.entity.is_rare else None,
+            WHOLE_DIGEST: self._digests.get(stream) if stream in self.told else None,
+        }
         if stream in self.gaps:
             notes |= {DELETIONS_KNOWN_TO: now, DELETIONS_UNKNOWN_BEFORE: now}
         elif stream in self.known:
@@ -206,6 +212,16 @@ class Follower:
         stamp = change.stamp
         return stamp is None or not stamp.exact or start <= stamp.moment < self.end
 
+    def _leave_out_what_is_the_same(self) -> None:
+        """Do not emit again what was taken whole, and is what it was."""
+        for task in self._tasks:
+            stream, bookmark = task.entity.stream, task.bookmark
+            page = self.told.get(stream)
+            if page is not None and bookmark.read_whole is not None:
+                self._digests[stream] = digest(page.rows)
+                if self._digests[stream] == bookmark.whole_digest:
+                    self.told[stream] = None
+
     def _find_gaps(self) -> None:
         """Note what can no longer be told, and say so once."""
         refused = self._data.refused
@@ -232,7 +248,7 @@ class Follower:
             )
         if old := [task.entity.stream for task in self._tasks if self._is_out_of_reach(task)]:
             logger.warning(
-                "Deletions in %s have not been followed for %d days: %s finds them",
+                "Deletions in %s were not followed in the last %d days: %s finds them",
                 ", ".join(old),
                 REACH.days,
                 SWEEP,

@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.batches import BATCH_ITEMS, ask_batch
@@ -78,6 +80,14 @@ def ask_queries(
                 page = Page(rows, received_at, "query", asked.page, asked.size) if rows else None
                 told[task.entity.stream] = page
     return told
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """Return what is the same for the same objects, in whatever order."""
+    total = hashlib.sha256()
+    for row in sorted(rows, key=attrgetter("id")):
+        total.update(b"%b\n" % bytes(row.payload))
+    return total.hexdigest()
 
 
 def _question(client: QuickBooksClient, settings: ReadingSettings, task: Task) -> _Question:

@@ -176,6 +176,7 @@ def main() -> None:
     if not all(verdict.agrees for verdict in verdicts):
         logger.error(
             "Not everything agrees: run the job again (what changed during the run is read then); "
-            "if it stays, run it with --full-refresh"
+            "where rows are too many, `meltano invoke quickbooks-verify:sweep` marks the deleted "
+            "ones; where rows stay missing, run the job with --full-refresh"
         )
         sys.exit(1)
