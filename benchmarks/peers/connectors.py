@@ -85,7 +85,7 @@ class SingerTap(Connector):
 
     @override
     def config(self, simulator: RunningSimulator, folder: Path) -> dict[str, Any]:
-        return {**_credentials(simulator), **self.more(simulator, folder)}
+        return {**credentials(simulator), **self.more(simulator, folder)}
 
     @override
     def discovery(self, config: Path) -> list[str]:
@@ -109,7 +109,7 @@ class SingerTap(Connector):
     def output(self, path: Path) -> Output:
         ids: list[str] = []
         state = None
-        for message in _messages(path):
+        for message in messages(path):
             match message["type"]:
                 case "RECORD":
                     ids.append(message["record"][self.id_property])
@@ -126,7 +126,7 @@ class AirbyteSource(Connector):
     def config(self, simulator: RunningSimulator, folder: Path) -> dict[str, Any]:
         # It wants an access token; this one has expired, so it asks for another first.
         expired = {"access_token": "none", "token_expiry_date": "2020-01-01T00:00:00Z"}
-        return {**_credentials(simulator), **expired, "sandbox": False}
+        return {**credentials(simulator), **expired, "sandbox": False}
 
     @override
     def discovery(self, config: Path) -> list[str]:
@@ -149,7 +149,7 @@ class AirbyteSource(Connector):
     def output(self, path: Path) -> Output:
         ids: list[str] = []
         state: State = []
-        for message in _messages(path):
+        for message in messages(path):
             match message["type"]:
                 case "RECORD":
                     ids.append(message["record"]["data"]["Id"])
@@ -163,34 +163,36 @@ def connectors() -> list[Connector]:
     singer, airbyte = environment("tap-quickbooks"), environment("airbyte-source-quickbooks")
     ours = Path(sys.executable).with_name("tap-quickbooks-raw")
     return [
-        SingerTap("tap-quickbooks-raw", (str(ours),), "qb_invoices", "id", _our_settings),
+        SingerTap("tap-quickbooks-raw", (str(ours),), "qb_invoices", "id", our_settings),
         SingerTap(
             "the same, ceilings lifted",
             (sys.executable, str(UNCAPPED_TAP)),
             "qb_invoices",
             "id",
-            _our_settings,
+            our_settings,
         ),
         SingerTap(
             "tap-quickbooks 2.5.0",
-            _redirected(singer, "tap-quickbooks"),
+            redirected(singer, "tap-quickbooks"),
             "invoices",
             "Id",
             lambda *_: {"user_agent": "benchmark"},
         ),
         AirbyteSource(
             "airbyte-source-quickbooks 4.0.4",
-            _redirected(airbyte, "source-quickbooks"),
+            redirected(airbyte, "source-quickbooks"),
             "invoices",
         ),
     ]
 
 
-def _redirected(commands: Path, name: str) -> tuple[str, ...]:
+def redirected(commands: Path, name: str) -> tuple[str, ...]:
+    """Return the words that start a peer's command with its requests sent to the simulator."""
     return str(commands / "python"), str(HERE / "redirected.py"), str(commands / name)
 
 
-def _credentials(simulator: RunningSimulator) -> dict[str, Any]:
+def credentials(simulator: RunningSimulator) -> dict[str, Any]:
+    """Return the settings that all have."""
     return {
         "client_id": simulator.client_id,
         "client_secret": simulator.client_secret,
@@ -200,7 +202,8 @@ def _credentials(simulator: RunningSimulator) -> dict[str, Any]:
     }
 
 
-def _our_settings(simulator: RunningSimulator, folder: Path) -> dict[str, Any]:
+def our_settings(simulator: RunningSimulator, folder: Path) -> dict[str, Any]:
+    """Return what only this tap has."""
     return {
         "api_url": simulator.url,
         "token_url": simulator.token_url,
@@ -208,6 +211,7 @@ def _our_settings(simulator: RunningSimulator, folder: Path) -> dict[str, Any]:
     }
 
 
-def _messages(path: Path) -> Iterator[dict[str, Any]]:
+def messages(path: Path) -> Iterator[dict[str, Any]]:
+    """Read an output, a message a line."""
     with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)

@@ -115,22 +115,8 @@ class Reader:
         return Run(seconds, cpu_seconds, calls, output)
 
     def _start(self, words: Sequence[str]) -> Path:
-        path = self._folder / "output"
-        errors = self._folder / "errors"
-        with path.open("wb") as stdout, errors.open("wb") as stderr:
-            done = subprocess.run(
-                [*self._connector.command, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env={**os.environ, "SIMULATOR_URL": self._simulator.url},
-                check=False,
-            )
-        if done.returncode:
-            # Airbyte's sources tell of errors in the output.
-            told = (errors.read_text() or path.read_text())[-2000:]
-            raise RuntimeError(f"{self._connector.name} ended with {done.returncode}:\n{told}")
-        return path
+        command = [*self._connector.command, *words]
+        return run_command(command, folder=self._folder, url=self._simulator.url)
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.json"
@@ -139,6 +125,35 @@ class Reader:
         path = self._file(name)
         path.write_text(json.dumps(content))
         return path
+
+
+def run_command(command: Sequence[str], *, folder: Path, url: str) -> Path:
+    """Run a connector and return the file with its output.
+
+    Args:
+        command: Its command line.
+        folder: For its files.
+        url: Where the simulator is.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    path = folder / "output"
+    errors = folder / "errors"
+    with path.open("wb") as stdout, errors.open("wb") as stderr:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env={**os.environ, "SIMULATOR_URL": url},
+            check=False,
+        )
+    if done.returncode:
+        # Airbyte's sources tell of errors in the output.
+        told = (errors.read_text() or path.read_text())[-2000:]
+        raise RuntimeError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{told}")
+    return path
 
 
 def first_page(run: Run) -> Page:

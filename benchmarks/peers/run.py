@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import signal
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors import connectors
 from measuring import Loss, Reader, company, first_page, loss
+from printing import machine, progress, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,13 +63,7 @@ def main() -> int:
     options = _options()
     # What was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Terminated"))
-    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    print(
-        f"{os.cpu_count()} processors, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}; load before: {load}; "
-        f"{options.rows:,} invoices, {options.rounds} rounds\n",
-        flush=True,
-    )
+    print(f"{machine()}; {options.rows:,} invoices, {options.rounds} rounds\n", flush=True)
     try:
         with tempfile.TemporaryDirectory(prefix="quickbooks-peers-") as folder:
             _measure(Path(folder), rows=options.rows, rounds=options.rounds)
@@ -82,7 +74,7 @@ def main() -> int:
 
 
 def _measure(folder: Path, *, rows: int, rounds: int) -> None:
-    _progress("installing")
+    progress("installing")
     chosen = connectors()
     runs = _undisturbed(chosen, folder, rows=rows, rounds=rounds)
     fastest = _rate(runs[0])
@@ -91,11 +83,11 @@ def _measure(folder: Path, *, rows: int, rounds: int) -> None:
         page = first_page(undisturbed[0])
         losses: list[Loss] = []
         for op in ("touch", "delete"):
-            _progress(f"{connector.name}: {op} after page 1")
+            progress(f"{connector.name}: {op} after page 1")
             place = folder / f"{number}-{op}"
             losses.append(loss(connector, page, op, invoices=rows, folder=place))
         lines.append(_line(connector, undisturbed, losses, ratio=_rate(undisturbed) / fastest))
-    _table(lines)
+    table(HEAD, lines)
 
 
 def _undisturbed(
@@ -112,7 +104,7 @@ def _undisturbed(
             reader.prepare()
         for number in range(rounds):
             for connector, reader, so_far in zip(chosen, readers, runs, strict=True):
-                _progress(f"round {number + 1}: {connector.name}")
+                progress(f"round {number + 1}: {connector.name}")
                 so_far.append(reader.read())
     return runs
 
@@ -137,18 +129,6 @@ def _line(
         f"{min(len(set(run.output.ids)) for run in runs):,}",
         *(f"{number:,}" for of_edit in losses for number in of_edit),
     ]
-
-
-def _table(lines: Sequence[Sequence[str]]) -> None:
-    """Print a table in Markdown, for docs/benchmarks.md."""
-    print(f"| {' | '.join(HEAD)} |")
-    print(f"|---|{'---:|' * (len(HEAD) - 1)}")
-    for line in lines:
-        print(f"| {' | '.join(line)} |")
-
-
-def _progress(text: str) -> None:
-    sys.stderr.write(f"  ... {time.strftime('%H:%M:%S')} {text}\n")
 
 
 def _options() -> argparse.Namespace:

@@ -1,7 +1,8 @@
 """Asking change data capture (CDC), and taking only answers that prove something.
 
 * CDC sends 1,000 objects at most, deletions last, and does not say that it left some out. A full
-  answer is no answer: the list of entities is halved, until a single entity fills one.
+  answer is no answer: the entity that takes most of it is asked for on its own, or the list of
+  entities is halved, until a single entity fills one.
 * An answer with a fault in it is none either, since nobody can tell whose fault it is. The list
   is halved, until a single entity is refused.
 * It looks back 30 days. An older question is refused, or might be answered by half.
@@ -106,13 +107,11 @@ class ChangeData:
         while waiting and self._failures < MOST_FAILURES:
             group = waiting.popleft()
             try:
-                is_told = self._ask_once(group)
+                left = self._ask_once(group)
             except EntityError as error:
-                is_told = self._note_failure(group, error)
-            if not is_told and len(group) > 1:
-                # The halves wait: a fault that is everybody's shows before all are asked alone.
-                half = len(group) // 2
-                waiting += (group[:half], group[half:])
+                left = [] if self._note_failure(group, error) else _halves(group)
+            # They wait: a fault that is everybody's shows before all are asked alone.
+            waiting += left
 
     def _note_failure(self, group: list[Span], error: EntityError) -> bool:
         """Note that an answer has failed; return whether asking on is of no use."""
@@ -127,8 +126,8 @@ class ChangeData:
             self.refused[group[0].stream] = error
         return bool(is_hopeless)
 
-    def _ask_once(self, spans: list[Span]) -> bool:
-        """Ask for some entities; return whether nothing can have been cut."""
+    def _ask_once(self, spans: list[Span]) -> list[list[Span]]:
+        """Ask for some entities; return in what parts to ask again, if something may be cut."""
         first = spans[0].since
         since = instant(first - SECOND)
         names = ",".join(span.task.entity.name for span in spans)
@@ -147,9 +146,20 @@ class ChangeData:
         }
         if not is_cut:
             self.replies |= replies
-        elif len(spans) == 1:
+            return []
+        if len(spans) == 1:
             self.cut |= replies
-        return not is_cut
+            return []
+        sizes = {stream: reply.changes.size for stream, reply in replies.items()}
+        if max(sizes.values()) * 2 <= sum(sizes.values()):
+            return _halves(spans)
+        largest = max(spans, key=lambda span: sizes[span.stream])
+        return [[largest], [span for span in spans if span is not largest]]
+
+
+def _halves(spans: list[Span]) -> list[list[Span]]:
+    half = len(spans) // 2
+    return [spans[:half], spans[half:]] if half else []
 
 
 def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:

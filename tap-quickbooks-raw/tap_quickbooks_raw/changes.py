@@ -56,6 +56,11 @@ class Changes(NamedTuple):
     living: list[Row]
     deleted: list[Deletion]
 
+    @property
+    def size(self) -> int:
+        """How many objects there are."""
+        return len(self.living) + len(self.deleted)
+
 
 class _MetaData(msgspec.Struct):
     updated: str | None = msgspec.field(default=None, name="LastUpdatedTime")
