@@ -735,7 +735,7 @@ def test_the_command_marks_and_says_what(simulator: RunningSimulator, raw: Raw, 
     assert bills.split()[0] == "qb_bills"
     assert invoices.split()[2:] == ["2", "2", "0", "ok"]
     assert ids.split(", ") == [f"  {GHOSTS[0]}", GHOSTS[1]]
-    assert last.endswith("2 of 2 done, 4 calls")
+    assert last.endswith("2 of 2 done, 5 calls")
 
     before = datetime.now(UTC)
     code, output, errors = call("--streams", "qb_invoices")

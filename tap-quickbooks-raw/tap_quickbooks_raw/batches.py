@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.query import Query
 
 BATCH_ITEMS = 30
+FAULTS = ("Fault", "fault")
 
 Lists = dict[str, msgspec.Raw]
 
@@ -69,7 +70,11 @@ def count_all(
 
 def _item(item: Mapping[str, msgspec.Raw]) -> tuple[str, Lists | None]:
     try:
-        number = msgspec.json.decode(item["bId"], type=str)
-        return number, msgspec.json.decode(item["QueryResponse"], type=Lists)
+        number = msgspec.json.decode(item["bId"], type=str | int)
+        lists = msgspec.json.decode(item["QueryResponse"], type=Lists)
     except (KeyError, msgspec.DecodeError):
         return "", None
+    is_fault = any(
+        bytes(part.get(key, b"null")) != b"null" for part in (item, lists) for key in FAULTS
+    )
+    return str(number), None if is_fault else lists

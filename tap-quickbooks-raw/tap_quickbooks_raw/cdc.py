@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.changes import take_apart
+from tap_quickbooks_raw.entities import Cdc
 from tap_quickbooks_raw.exceptions import EntityError, RetriesExhausted, UnreadableError
 from tap_quickbooks_raw.query import instant
 
@@ -38,8 +39,10 @@ SECOND = timedelta(seconds=1)
 # of what the younger ones have already.
 APART = timedelta(days=1)
 # More calls that fail are no longer cheaper than windows; nor are so many before any succeeds.
-MOST_FAILURES = 16
+MOST_FAILURES = 20
 MOST_IN_VAIN = 7
+# Such a part of a run's calls may go to CDC.
+BUDGET_SHARE = 1 / 3
 # Where a single answer fails, half of it may be what helps.
 PATIENCE = 2
 _TOO_OLD = re.compile(r"older than", re.IGNORECASE)
@@ -88,6 +91,8 @@ class ChangeData:
         replies: What is proven to be all that has changed, by stream.
         cut: What is not, of the entities that fill an answer on their own.
         refused: Why an entity is not told, where others are.
+        silent: Of which nothing was said, not even that nothing has changed.
+        mute: Those of them where nothing was said of any other either.
     """
 
     def __init__(self, client: QuickBooksClient) -> None:
@@ -96,6 +101,8 @@ class ChangeData:
         self.replies: dict[str, Reply] = {}
         self.cut: dict[str, Reply] = {}
         self.refused: dict[str, EntityError] = {}
+        self.silent: set[str] = set()
+        self.mute: set[str] = set()
 
     def ask(self, spans: Iterable[Span]) -> None:
         """Ask, in as few calls as prove something.
@@ -104,27 +111,39 @@ class ChangeData:
             BudgetReached: What is proven until then is kept.
         """
         waiting = deque(_groups(spans))
-        while waiting and self._failures < MOST_FAILURES:
+        most_calls = self._client.share(BUDGET_SHARE)
+        while waiting and (most_calls is None or self._client.calls < most_calls):
             group = waiting.popleft()
             try:
-                left = self._ask_once(group)
+                # Parts wait: a fault that is everybody's shows before all are asked alone.
+                waiting += self._ask_once(group)
             except EntityError as error:
-                left = [] if self._note_failure(group, error) else _halves(group)
-            # They wait: a fault that is everybody's shows before all are asked alone.
-            waiting += left
+                if self._is_down(error):
+                    logger.warning(
+                        "CDC cannot be used now (%s): reading by windows; deletions are told "
+                        "once it answers again",
+                        error,
+                    )
+                    return
+                if len(group) == 1:
+                    self.refused[group[0].stream] = error
+                waiting += _parts(group)
+                if self._is_in_vain:
+                    self.refused |= {span.stream: error for part in waiting for span in part}
+                    return
 
-    def _note_failure(self, group: list[Span], error: EntityError) -> bool:
-        """Note that an answer has failed; return whether asking on is of no use."""
+    def _is_down(self, error: EntityError) -> bool:
+        """Note a failure; return whether it concerns all entities, and may pass."""
         self._failures += 1
-        is_passing = isinstance(error, RetriesExhausted)
+        if _TOO_OLD.search(str(error)):
+            return True
         is_unreadable = isinstance(error, UnreadableError)
-        is_hopeless = _TOO_OLD.search(str(error)) or (is_passing and not is_unreadable)
-        if is_hopeless or (self._failures >= MOST_IN_VAIN and not (self.replies or self.cut)):
-            self._failures = MOST_FAILURES
-            logger.warning("CDC cannot be used now (%s); changes are read by windows", error)
-        elif len(group) == 1 and (self.replies or self.cut or not is_passing):
-            self.refused[group[0].stream] = error
-        return bool(is_hopeless)
+        return isinstance(error, RetriesExhausted) and not (is_unreadable and not self._is_in_vain)
+
+    @property
+    def _is_in_vain(self) -> bool:
+        is_told = bool(self.replies or self.cut)
+        return self._failures >= (MOST_FAILURES if is_told else MOST_IN_VAIN)
 
     def _ask_once(self, spans: list[Span]) -> list[list[Span]]:
         """Ask for some entities; return in what parts to ask again, if something may be cut."""
@@ -134,18 +153,22 @@ class ChangeData:
         answer = self._client.get("cdc", patience=PATIENCE, entities=names, changedSince=since)
         if self._client.clock and self._client.clock - first > LOOK_BACK:
             raise EntityError(f"{since} is older than {LOOK_BACK.days} days")
-        changes, is_cut = take_apart(answer, [span.task.entity for span in spans])
+        content = take_apart(answer, [span.task.entity for span in spans])
         replies = {
             span.stream: Reply(
                 span,
-                changes[span.stream],
+                content.changes[span.stream],
                 answer.received_at,
                 {"entities": span.task.entity.name, "changedSince": since},
             )
             for span in spans
         }
-        if not is_cut:
+        if not content.is_full:
             self.replies |= replies
+            if content.groups < len(spans):
+                # It speaks of fewer than it was asked for; it may have passed over the others.
+                self.silent |= replies.keys() - content.named
+            self.mute |= set() if content.groups else replies.keys()
             return []
         if len(spans) == 1:
             self.cut |= replies
@@ -160,6 +183,13 @@ class ChangeData:
 def _halves(spans: list[Span]) -> list[list[Span]]:
     half = len(spans) // 2
     return [spans[:half], spans[half:]] if half else []
+
+
+def _parts(spans: list[Span]) -> list[list[Span]]:
+    """Take apart what fails together: first the entities for which CDC is not documented."""
+    seen = [span for span in spans if span.task.entity.cdc is Cdc.SEEN]
+    others = [span for span in spans if span.task.entity.cdc is not Cdc.SEEN]
+    return [seen, others] if seen and others else _halves(spans)
 
 
 def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tap_quickbooks_raw.entities import Reading
+from tap_quickbooks_raw.entities import ENTITIES, Reading
 from tap_quickbooks_raw.exceptions import EntityError
 from tap_quickbooks_raw.faults import from_object
 from tap_quickbooks_raw.pages import parse_stamp, rows_of
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # More are never sent, whatever has changed; nothing in the answer tells.
 MOST_OBJECTS = 1000
+# What may stand beside the objects.
+ASIDES = {"warnings", "fault"}
 
 
 class Deletion(NamedTuple):
@@ -77,66 +79,89 @@ class _Stub(msgspec.Struct):
 
 
 _Group = dict[str, msgspec.Raw]
+_NOTHING = msgspec.Raw(b"null")
 _stub = msgspec.json.Decoder(_Stub).decode
 _nested_stub = msgspec.json.Decoder(dict[str, _Stub]).decode
 
 
-def take_apart(answer: Answer, entities: Sequence[Entity]) -> tuple[dict[str, Changes], bool]:
+class Content(NamedTuple):
+    """What an answer holds.
+
+    Attributes:
+        changes: The changes by stream.
+        is_full: Whether it is so full that some may have been cut.
+        named: The streams of which it says something.
+        groups: How many entities it speaks of, if only by an empty group.
+    """
+
+    changes: dict[str, Changes]
+    is_full: bool
+    named: set[str]
+    groups: int
+
+
+def take_apart(answer: Answer, entities: Sequence[Entity]) -> Content:
     """Take an answer apart.
 
     Args:
         answer: The answer.
-        entities: What was asked for. They may be answered in any order; one that is not there
-            has not changed.
-
-    Returns:
-        The changes by stream, and whether the answer is so full that some may have been cut.
+        entities: What was asked for. They may be answered in any order.
 
     Raises:
         EntityError: It carries a fault, or cannot be understood.
     """
     changes = {entity.stream: Changes([], []) for entity in entities}
-    objects, is_full = 0, False
+    objects, is_full, named = 0, False, set()
     try:
-        for group in _groups(answer):
+        groups = list(_groups(answer))
+        for group in groups:
+            before = objects
             for key, content in group.items():
-                found = _objects(content)
-                if found is None:
-                    continue
-                entity = _entity_of(key, entities)
-                _sort(found, entity, answer.tid, changes[entity.stream])
+                found = _objects(key, content)
+                entity = _entity_of(key, entities, groups) if found else None
+                if entity is not None:
+                    _sort(found, entity, answer.tid, changes[entity.stream])
+                    named.add(entity.stream)
                 objects += len(found)
-                is_full |= _total(group) > len(found)
+            is_full |= _total(group) > objects - before
     except msgspec.DecodeError as error:
         raise EntityError(f"cdc answers in another shape than documented ({error})") from None
-    return changes, is_full or objects >= MOST_OBJECTS
+    return Content(changes, is_full or objects >= MOST_OBJECTS, named, len(groups))
 
 
 def _groups(answer: Answer) -> Iterator[_Group]:
     """The part of an answer that belongs to one entity each."""
-    for part in msgspec.json.decode(answer.changes, type=list[_Group]):
+    for part in _many(answer.changes):
         _refuse_fault(part, answer.tid)
-        for group in msgspec.json.decode(part.get("QueryResponse", b"[]"), type=list[_Group]):
+        for group in _many(part.get("QueryResponse", _NOTHING)):
             _refuse_fault(group, answer.tid)
             yield group
 
 
+def _many(content: msgspec.Raw) -> list[_Group]:
+    """A list of groups; a single one may stand alone."""
+    found = msgspec.json.decode(content, type=list[_Group] | _Group | None)
+    return found if isinstance(found, list) else [found] if found is not None else []
+
+
 def _refuse_fault(part: _Group, tid: str) -> None:
     for key in ("Fault", "fault"):
-        if key in part:
-            fault = from_object(200, msgspec.json.decode(part[key], type=dict[str, Any]), tid)
-            raise EntityError(str(fault))
+        content = msgspec.json.decode(part.get(key, b"null"), type=dict[str, Any] | None)
+        if content:
+            raise EntityError(str(from_object(200, content, tid)))
 
 
-def _objects(content: msgspec.Raw) -> list[msgspec.Raw] | None:
-    """The objects under a key; None where it holds none. A single one may stand alone."""
+def _objects(key: str, content: msgspec.Raw) -> list[msgspec.Raw]:
+    """The objects under a key. A single one may stand alone."""
+    if key.lower() in ASIDES:
+        return []
     match bytes(content).lstrip()[:1]:
         case b"[":
             return msgspec.json.decode(content, type=list[msgspec.Raw])
         case b"{":
             return [content]
         case _:
-            return None
+            return []
 
 
 def _total(group: _Group) -> int:
@@ -146,13 +171,23 @@ def _total(group: _Group) -> int:
         return 0
 
 
-def _entity_of(key: str, entities: Sequence[Entity]) -> Entity:
+def _entity_of(key: str, entities: Sequence[Entity], groups: Sequence[_Group]) -> Entity | None:
+    """Whose objects stand under a key; None if nobody's that was asked for."""
     for entity in entities:
-        if key.lower() in {entity.response_key.lower(), entity.name.lower()}:
+        if _is_key_of(key, entity):
             return entity
-    if len(entities) == 1:
+    if any(_is_key_of(key, entity) for entity in ENTITIES):
+        return None
+    # The key of a list is documented wrongly for one entity at least.
+    if len(entities) == 1 and not any(
+        _is_key_of(other, entities[0]) for group in groups for other in group
+    ):
         return entities[0]
     raise EntityError(f"the answer to cdc holds {key!r}, which was not asked for")
+
+
+def _is_key_of(key: str, entity: Entity) -> bool:
+    return key.lower() in {entity.response_key.lower(), entity.name.lower()}
 
 
 def _sort(objects: list[msgspec.Raw], entity: Entity, tid: str, changes: Changes) -> None:

@@ -8,6 +8,7 @@ all requests of the company.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -105,6 +106,10 @@ class QuickBooksClient:
     def reserve(self, calls: int) -> AbstractContextManager[None]:
         """Keep some calls of the budget for what is done in this context."""
         return self._budget.reserve(calls, used=self.calls)
+
+    def share(self, part: float) -> int | None:
+        """How many calls are a part of the budget; None if there is no limit."""
+        return None if self._budget.calls is None else math.ceil(self._budget.calls * part)
 
     @property
     def calls_of_thread(self) -> int:

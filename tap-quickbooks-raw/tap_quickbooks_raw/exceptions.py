@@ -20,6 +20,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# So many objects that QBO cannot send are named again at the end.
+MOST_NAMED = 10
+
 
 class QuickBooksError(Exception):
     """Anything this tap reports in one line."""
@@ -76,6 +84,22 @@ class UnreadableError(RetriesExhausted):
     def __init__(self, message: str, *, is_heavy: bool) -> None:
         super().__init__(message)
         self.is_heavy = is_heavy
+
+
+class LostError(EntityError):
+    """QBO cannot send some objects of an entity; the others are loaded.
+
+    Args:
+        lost: What to say about each.
+    """
+
+    def __init__(self, lost: Sequence[str]) -> None:
+        more = len(lost) - MOST_NAMED
+        super().__init__(
+            f"{len(lost)} object(s) that QBO cannot send are missing; once mended in QBO they "
+            f"come by themselves: {'; '.join(lost[:MOST_NAMED])}"
+            + (f"; and {more} more, named above" if more > 0 else "")
+        )
 
 
 class BudgetReached(QuickBooksError):  # noqa: N818  No error: the run ends as asked.

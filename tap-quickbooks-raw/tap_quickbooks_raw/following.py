@@ -46,6 +46,7 @@ logger = logging.getLogger("tap-quickbooks-raw.following")
 REACH = LOOK_BACK - timedelta(days=1)
 # An entity that CDC has refused is asked for again after so long.
 PATIENCE = timedelta(days=1)
+_EVER = datetime.min.replace(tzinfo=UTC)
 SWEEP = "`meltano invoke quickbooks-verify:sweep`"
 
 
@@ -119,38 +120,53 @@ class Follower:
             self._find_gaps()
         for task in self._tasks:
             checked = task.bookmark.checked_at
-            if checked is not None and self._now - checked < self._rarely:
+            if checked is not None and abs(self._now - checked) < self._rarely:
                 self.resting.add(task.entity.stream)
 
-    def notes(self, task: Task, now: datetime) -> dict[str, datetime | str | None]:
+    def note_living(self, stream: str, rows: Sequence[Row]) -> None:
+        """Note that objects live, whatever was told of them before."""
+        if stream not in self.deleted:
+            return
+        living = {row.id: row.stamp for row in rows}
+        deleted = self.deleted[stream]
+        deleted.objects[:] = [
+            each
+            for each in deleted.objects
+            if each.id not in living or not _is_newer(living[each.id], than=each.stamp)
+        ]
+
+    def refusal(self, task: Task, clock: datetime) -> dict[str, datetime]:
+        """Return what the state has to say of a stream that CDC has refused."""
+        return {CDC_REFUSED_AT: clock} if task.entity.stream in self._data.refused else {}
+
+    def notes(self, task: Task, clock: datetime) -> dict[str, datetime | str | None]:
         """Return what the state has to say of a stream once all of it has been emitted.
 
         Args:
             task: The stream.
-            now: Up to when everything is settled now.
+            clock: The time now, as QBO tells it.
         """
         stream, known = task.entity.stream, task.bookmark.deletions_known_to
         notes: dict[str, datetime | str | None] = {
-            CHECKED_AT: now if task.entity.is_rare else None,
+            CHECKED_AT: clock if task.entity.is_rare else None,
             WHOLE_DIGEST: self._digests.get(stream) if stream in self.told else None,
         }
         if stream in self.gaps:
-            notes |= {DELETIONS_KNOWN_TO: now, DELETIONS_UNKNOWN_BEFORE: now}
+            settled = clock - self._settings.settle
+            notes |= {DELETIONS_KNOWN_TO: settled, DELETIONS_UNKNOWN_BEFORE: settled}
         elif stream in self.known:
             notes[DELETIONS_KNOWN_TO] = max(self.end, known or self.end)
-        if stream in self._data.refused:
-            notes[CDC_REFUSED_AT] = now
-        elif stream in self._data.replies:
+        if stream in self._data.replies:
             notes[CDC_REFUSED_AT] = None
-        return notes
+        return notes | self.refusal(task, clock)
 
     def _is_by_query(self, task: Task) -> bool:
         """Whether what lives is asked for by query, with or without CDC."""
         bookmark = task.bookmark
         if bookmark.checked_at or not bookmark.is_read:
             return False
-        is_seen = task.entity.cdc is Cdc.SEEN
-        return not is_seen or bookmark.read_whole is not None or self._is_refused(task)
+        is_told = task.entity.cdc is Cdc.SEEN and task.entity.stream not in self._data.silent
+        return not is_told or bookmark.read_whole is not None or self._is_refused(task)
 
     def _is_small(self, task: Task) -> bool:
         """Whether an entity that has to be read whole fits into the answer to a query."""
@@ -158,7 +174,7 @@ class Follower:
 
     def _is_refused(self, task: Task) -> bool:
         refused = task.bookmark.cdc_refused_at
-        return refused is not None and self._now - refused < PATIENCE
+        return refused is not None and abs(self._now - refused) < PATIENCE
 
     def _since(self, task: Task) -> datetime | None:
         """From when on CDC is to be asked; None if it has nothing to tell."""
@@ -192,7 +208,8 @@ class Follower:
             self.told[stream] = page if living else None
         self._take_deleted(reply)
         deletions_known_to = task.bookmark.deletions_known_to
-        if deletions_known_to and reply.span.since <= deletions_known_to:
+        is_followed = deletions_known_to and reply.span.since <= deletions_known_to
+        if is_followed and stream not in self._data.mute:
             self.known.add(stream)
 
     def _take_deleted(self, reply: Reply) -> None:
@@ -200,8 +217,8 @@ class Follower:
         deleted = [
             each
             for each in reply.changes.deleted
-            if self._is_between(each, reply.span.since)
-            and not _is_newer(living.get(each.id), than=each.stamp)
+            # An older one than was asked for must have become known later.
+            if self._is_between(each, _EVER) and not _is_newer(living.get(each.id), than=each.stamp)
         ]
         deleted.sort(key=lambda each: each.stamp.moment if each.stamp else self._now)
         if deleted:

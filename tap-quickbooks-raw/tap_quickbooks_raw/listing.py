@@ -97,7 +97,10 @@ class Listing:
                 return ids - self._found(sorted(ids), next(iter(present), None))
             except RefusedError:
                 pass
-        return ids - self._list(closed=False)
+        present = self._list(closed=False)
+        if countable(self._entity):
+            self._check_count(self._query, present)
+        return ids - present
 
     def _found(self, ids: list[str], witness: str | None) -> set[str]:
         """Ask for ids, and return those that QBO sends."""
@@ -105,7 +108,9 @@ class Listing:
         for chunk in _chunks(ids, IDS_PER_QUERY - 1):
             asked = chunk if witness is None else [witness, *chunk]
             names = ", ".join(map(quote, asked))
-            sent = self._pass(self._query.where(f"Id IN ({names})"), closed=True)
+            query = self._query.where(f"Id IN ({names})")
+            sent = self._pass(query, closed=True)
+            self._check_count(query, sent)
             if witness is not None and witness not in sent:
                 raise RefusedError("QBO does not send an object that is asked for by its Id")
             found |= sent
@@ -131,6 +136,12 @@ class Listing:
         if lost := self._source.lost:
             raise EntityError(f"QBO cannot send {len(lost)} objects, which may be any: {lost[0]}")
         return found
+
+    def _check_count(self, query: Query, found: set[str]) -> None:
+        """Believe that others are gone only if QBO does not count them either."""
+        count = self._source.count(query)
+        if count is not None and count > len(found):
+            raise EntityError(f"QBO sends {len(found)} objects, but counts {count}")
 
     def _check_empty(self) -> None:
         """Believe that there is nothing only if QBO counts nothing."""

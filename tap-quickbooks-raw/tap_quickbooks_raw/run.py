@@ -47,6 +47,7 @@ class Run:
         self.limit: BudgetReached | None = None
         self.progress = Progress()
         self.deletions = 0
+        self._began = datetime.now(UTC)
         self._started = time.monotonic()
         self._interrupted: Interrupted | None = None
         self._follower: Follower | None = None
@@ -124,10 +125,14 @@ class Run:
         )
 
     @property
+    def clock(self) -> datetime:
+        """The time when the run began, as QBO tells it."""
+        return (self.client.clock or self._began).replace(microsecond=0)
+
+    @property
     def settled(self) -> datetime:
-        """Up to when everything is settled now, whatever `end_date` is."""
-        clock = self.client.clock or datetime.now(UTC)
-        return clock.replace(microsecond=0) - self.settings.settle
+        """Up to when everything is settled, whatever `end_date` is."""
+        return self.clock - self.settings.settle
 
     def interrupt(self, signal_number: int) -> None:
         """Ask the run to stop; safe in a signal handler."""

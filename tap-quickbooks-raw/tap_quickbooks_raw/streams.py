@@ -28,6 +28,7 @@ from tap_quickbooks_raw.entities import Cdc
 from tap_quickbooks_raw.exceptions import (
     BudgetReached,
     EntityError,
+    LostError,
     QuickBooksError,
     RefusedError,
     UnavailableError,
@@ -53,10 +54,6 @@ if TYPE_CHECKING:
     from tap_quickbooks_raw.entities import Entity
     from tap_quickbooks_raw.pages import Page
     from tap_quickbooks_raw.tap import TapQuickBooksRaw
-
-
-# So many objects that QBO cannot send are named again at the end.
-MOST_NAMED = 10
 
 
 class Step(NamedTuple):
@@ -142,11 +139,14 @@ class RawStream(Stream):
             only = f" (it exists for {self.entity.only})" if self.entity.only else ""
             self.logger.warning("%s: not available in this company%s: %s", self.name, only, error)
             tap.reader.abandon(self.name)
-            self._save({CHECKED_AT: tap.run.settled})
+            # What was never there has lost nothing.
+            known_to = self._bookmark.deletions_known_to if self._bookmark.is_read else None
+            self._save({CHECKED_AT: tap.run.clock, DELETIONS_KNOWN_TO: known_to})
         except EntityError as error:
             tap.run.failures[self.name] = error
             self.logger.error("%s: cannot be read: %s", self.name, error)  # noqa: TRY400  One line; a traceback says no more.
             tap.reader.abandon(self.name)
+            self._save(tap.follower.refusal(self.task, tap.run.clock))
         except BudgetReached as limit:
             # What has been read ahead of other streams is paid for and still emitted.
             tap.run.limit = limit
@@ -164,6 +164,7 @@ class RawStream(Stream):
         for step in self._steps():
             if step.page is not None:
                 rows = step.page.rows[: self._room(emitted)]
+                tap.follower.note_living(self.name, rows)
                 tap.message_writer.write_lines(
                     lines.encode(step.page._replace(rows=rows), step.window)
                 )
@@ -172,14 +173,17 @@ class RawStream(Stream):
                 if told := tap.run.progress.add(len(rows)):
                     self.logger.info("%s", told)
                 self._check_max_record_limit(emitted)
-            if step.deleted is not None and self._room(emitted) is None:
+            if step.deleted is not None and step.deleted.objects and self._tells_deletions:
                 tap.message_writer.write_lines(lines.deletions(step.deleted))
                 tap.run.deletions += len(step.deleted.objects)
                 self.logger.info("%s: %d deleted", self.name, len(step.deleted.objects))
             self._advance(step.bookmark)
             tap.run.check()
         if self.name not in tap.follower.resting:
-            self._save(tap.follower.notes(self.task, tap.run.settled))
+            notes = tap.follower.notes(self.task, tap.run.clock)
+            if not self._tells_deletions:
+                notes.pop(DELETIONS_KNOWN_TO, None)
+            self._save(notes)
         effort = Effort(tap.reader.effort(self.name).calls, time.monotonic() - started)
         self.logger.info("%s, all: %s", self.name, effort.told(emitted))
         self._report_lost()
@@ -196,12 +200,12 @@ class RawStream(Stream):
     def _report_lost(self) -> None:
         """Let the run fail for what cannot be read, though it has gone on without."""
         if lost := self._lost:
-            more = len(lost) - MOST_NAMED
-            self._quickbooks.run.failures[self.name] = EntityError(
-                f"{len(lost)} object(s) that QBO cannot send are missing; once mended in QBO "
-                f"they come by themselves: {'; '.join(lost[:MOST_NAMED])}"
-                + (f"; and {more} more, named above" if more > 0 else "")
-            )
+            self._quickbooks.run.failures[self.name] = LostError(lost)
+
+    @property
+    def _tells_deletions(self) -> bool:
+        """Whether there is a column for them, and this is no dry run."""
+        return self.mask["properties", "deleted_at_utc"] and self._room(0) is None
 
     def _room(self, emitted: int) -> int | None:
         """How many rows may still be emitted in a dry run; None for all."""
@@ -247,8 +251,9 @@ class RawStream(Stream):
             self.logger.warning("%s: read whole, since windows do not work: %s", self.name, error)
             reader.abandon(self.name)
             # The windows have proven nothing: an interrupted run has to begin again.
-            self.stream_state.clear()
-            self._save(before)
+            if self._keeps_state:
+                self.stream_state.clear()
+                self._save(before)
             rows = 0
             for page in reader.read_whole(self.name):
                 rows += len(page.rows)

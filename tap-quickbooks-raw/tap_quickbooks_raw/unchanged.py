@@ -39,6 +39,11 @@ class _Question(NamedTuple):
     counting: str = ""
 
     @property
+    def objects(self) -> int:
+        """About how many objects the answer will have."""
+        return self.task.bookmark.read_whole or 1
+
+    @property
     def texts(self) -> list[str]:
         return [self.counting, self.page] if self.counting else [self.page]
 
@@ -101,13 +106,14 @@ def _question(client: QuickBooksClient, settings: ReadingSettings, task: Task) -
 
 def _batches(questions: Iterable[_Question]) -> Iterator[list[_Question]]:
     batch: list[_Question] = []
-    items = 0
+    items = objects = 0
     for question in questions:
-        if items + len(question.texts) > BATCH_ITEMS:
-            yield batch
-            batch, items = [], 0
-        batch.append(question)
         items += len(question.texts)
+        objects += question.objects
+        if items > BATCH_ITEMS or (batch and objects >= MOST_OBJECTS):
+            yield batch
+            batch, items, objects = [], len(question.texts), question.objects
+        batch.append(question)
     if batch:
         yield batch
 
