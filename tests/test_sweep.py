@@ -15,6 +15,7 @@ from tap_quickbooks_raw import sweep as command
 from tap_quickbooks_raw.entities import BY_STREAM, Reading
 from tap_quickbooks_raw.exceptions import CompanyError, QuickBooksError
 from tap_quickbooks_raw.listing import IDS_PER_QUERY
+from tap_quickbooks_raw.pages import Source
 from tap_quickbooks_raw.raw_tables import RawTable
 from tap_quickbooks_raw.sweep import SWEPT, Sweep, Swept, line, names, run_sweep, total
 
@@ -811,3 +812,27 @@ def test_the_help_names_every_option(call: Call) -> None:
 
     assert code == 0
     assert all(option in output for option in ("--dry-run", "--yes", "--streams", "5% of"))
+
+
+@pytest.mark.parametrize("stream", ["qb_invoices", "qb_recurring_transactions"])
+def test_what_is_counted_but_not_sent_is_not_marked(
+    simulator: RunningSimulator,
+    raw: Raw,
+    sweeper: Callable[..., Sweep],
+    monkeypatch: pytest.MonkeyPatch,
+    stream: str,
+) -> None:
+    raw.load(simulator, stream)
+    hidden = min(ids_in(simulator, stream))
+    send = Source.rows
+    monkeypatch.setattr(
+        Source,
+        "rows",
+        lambda *sent: [row for row in send(*sent) if row.id != hidden],
+    )
+
+    swept = sweeper(simulator).entity(BY_STREAM[stream])
+
+    assert not swept.is_fine
+    assert "counts" in swept.verdict
+    assert raw.deleted(stream) == {}
