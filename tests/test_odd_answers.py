@@ -61,7 +61,7 @@ def test_an_answer_that_says_nothing_proves_nothing(content: object) -> None:
         books.simulator.advance(60)
         answer_once(books, "cdc", {"CDCResponse": content})
         run = books.sync()
-        assert {each["id"] for each in run.records("qb_bills")} == {id for _, id in edited - gone}
+        assert {each["id"] for each in run.records("qb_bills")} == {key for _, key in edited - gone}
         assert books.sync().deleted == gone
         assert not books.differences()
 
