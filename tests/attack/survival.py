@@ -47,6 +47,9 @@ class Survival:
         self._untold = {"qb_time_activities", *map(STREAMS.__getitem__, silent)}
         doubtful = (*switches.get("cdc_off", ()), *switches.get("cdc_faults", ()))
         self._doubtful = {*map(STREAMS.__getitem__, doubtful)}
+        if switches.get("cdc_omits_empty"):
+            # An answer that says nothing at all is none, and the deletions wait for one.
+            self._doubtful = {*STREAMS.values()}
         self._streams = [STREAMS[entity] for entity in scenario.counts]
         self._config = {
             "client_id": simulator.client_id,
