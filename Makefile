@@ -59,7 +59,7 @@ $(UV):
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/installed: $(UV) uv.lock pyproject.toml tap-quickbooks-raw/pyproject.toml $(wildcard plugins/utilities/*/pyproject.toml)
+.venv/installed: $(UV) uv.lock pyproject.toml tap-quickbooks-raw/pyproject.toml $(wildcard plugins/*/*/pyproject.toml)
 	@echo "Installing the project's packages"
 	@$(UV) sync --quiet --locked --all-packages --python $(PYTHON)
 	@touch $@

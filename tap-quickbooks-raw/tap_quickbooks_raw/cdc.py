@@ -91,6 +91,7 @@ class ChangeData:
         replies: What is proven to be all that has changed, by stream.
         cut: What is not, of the entities that fill an answer on their own.
         refused: Why an entity is not told, where others are.
+        too_old: Of which CDC no longer knows what has changed since.
         silent: Of which nothing was said, not even that nothing has changed.
         mute: Those of them where nothing was said of any other either.
     """
@@ -101,6 +102,7 @@ class ChangeData:
         self.replies: dict[str, Reply] = {}
         self.cut: dict[str, Reply] = {}
         self.refused: dict[str, EntityError] = {}
+        self.too_old: set[str] = set()
         self.silent: set[str] = set()
         self.mute: set[str] = set()
 
@@ -118,6 +120,11 @@ class ChangeData:
                 # Parts wait: a fault that is everybody's shows before all are asked alone.
                 waiting += self._ask_once(group)
             except EntityError as error:
+                if _TOO_OLD.search(str(error)):
+                    old = [group, *(part for part in waiting if part[0].since <= group[0].since)]
+                    self.too_old |= {span.stream for part in old for span in part}
+                    waiting = deque(part for part in waiting if part not in old)
+                    continue
                 if self._is_down(error):
                     logger.warning(
                         "CDC cannot be used now (%s): reading by windows; deletions are told "
@@ -135,8 +142,6 @@ class ChangeData:
     def _is_down(self, error: EntityError) -> bool:
         """Note a failure; return whether it concerns all entities, and may pass."""
         self._failures += 1
-        if _TOO_OLD.search(str(error)):
-            return True
         is_unreadable = isinstance(error, UnreadableError)
         return isinstance(error, RetriesExhausted) and not (is_unreadable and not self._is_in_vain)
 

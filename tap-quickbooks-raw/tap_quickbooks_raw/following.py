@@ -276,6 +276,8 @@ class Follower:
         bookmark, stream = task.bookmark, task.entity.stream
         if task.entity.cdc is Cdc.NO or bookmark.checked_at:
             return False
+        if stream in self._data.too_old:
+            return True
         if not bookmark.is_read:
             return False
         if stream in self.known or stream in self._data.cut:

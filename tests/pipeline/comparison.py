@@ -91,10 +91,9 @@ def assert_equal(
 
 
 def _assert_metadata(row: dict[str, Any], value: Any, entity: Any) -> None:
-    updated = _updated(value)
-    assert row["last_updated_utc"] == (updated and updated.replace(tzinfo=None))
+    assert _in_utc(row["last_updated_utc"]) == _updated(value)
     assert row["deleted_at_utc"] is None
-    assert (datetime.now(UTC).replace(tzinfo=None) - row["ingested_at_utc"]).total_seconds() >= 0
+    assert datetime.now(UTC) >= _in_utc(row["ingested_at_utc"])
     assert row["page_number"] >= 1
     assert row["page_size"] >= 1
     request = row["request_payload"]
@@ -110,6 +109,11 @@ def _assert_metadata(row: dict[str, Any], value: Any, entity: Any) -> None:
         assert row["extract_window_start_utc"] < row["extract_window_end_utc"]
         assert row["extract_window_start_utc"] <= row["last_updated_utc"]
         assert row["last_updated_utc"] < row["extract_window_end_utc"]
+
+
+def _in_utc(moment: Any) -> Any:
+    """The stock loader's columns are timestamps in UTC, ours have a time zone."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _updated(value: Any) -> datetime | None:

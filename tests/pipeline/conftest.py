@@ -95,11 +95,9 @@ class Project:
         output, _ = process.communicate(timeout=240)
         return process.returncode, output
 
-    def load(self, *options: str, **environment: str) -> str:
+    def load(self, *options: str, loader: str = "target-postgres", **environment: str) -> str:
         """Run the whole pipeline, which has to succeed; return its output."""
-        code, output = self.meltano(
-            "run", *options, "tap-quickbooks-raw", "target-postgres", **environment
-        )
+        code, output = self.meltano("run", *options, "tap-quickbooks-raw", loader, **environment)
         assert code == 0, output
         return output
 

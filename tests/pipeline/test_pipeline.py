@@ -256,3 +256,45 @@ def test_a_sweep_marks_what_nobody_told(project: Project, company: RunningSimula
     assert code == 0, output
     with project.connect() as connection:
         assert_equal(company, connection, REALM, deleted={"qb_time_activities": deleted})
+
+
+RAW = "target-postgres-raw"
+
+
+def test_our_loader_finds_the_same(project: Project, company: RunningSimulator) -> None:
+    project.load(loader=RAW)
+    with project.connect() as connection:
+        assert assert_equal(company, connection, REALM) > 2000
+    touched = company.edit(REALM, EDITS)
+    company.advance(60)
+    project.load(loader=RAW)
+    state = project.state(f"dev:tap-quickbooks-raw-to-{RAW}")
+    assert len(state) == 41
+    with project.connect() as connection:
+        assert_equal(company, connection, REALM, deleted={"qb_bills": touched[5]})
+        before = connection.execute("SELECT xmin::text, id FROM raw.qb_invoices").fetchall()
+    project.load("--full-refresh", loader=RAW)
+    with project.connect() as connection:
+        after = connection.execute("SELECT xmin::text, id FROM raw.qb_invoices").fetchall()
+        kinds = connection.execute(
+            "SELECT DISTINCT data_type FROM information_schema.columns"
+            " WHERE table_schema = 'raw' AND column_name = 'last_updated_utc'"
+        ).fetchall()
+    assert sorted(after) == sorted(before)  # What has not changed is not written.
+    assert kinds == [("timestamp with time zone",)]
+
+
+@pytest.mark.parametrize("order", [("target-postgres", RAW), (RAW, "target-postgres")])
+def test_the_loaders_take_over_from_each_other(
+    project: Project, company: RunningSimulator, order: tuple[str, str]
+) -> None:
+    first, second = order
+    project.load(loader=first)
+    touched = company.edit(REALM, EDITS)
+    company.advance(60)
+    copied = [f"dev:tap-quickbooks-raw-to-{loader}" for loader in order]
+    code, output = project.meltano("state", "copy", "--force", *copied)
+    assert code == 0, output
+    project.load(loader=second)
+    with project.connect() as connection:
+        assert_equal(company, connection, REALM, deleted={"qb_bills": touched[5]})

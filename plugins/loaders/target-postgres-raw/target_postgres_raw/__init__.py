@@ -1,0 +1,1 @@
+"""Singer target for PostgreSQL: records stay bytes, and the newest version wins."""
