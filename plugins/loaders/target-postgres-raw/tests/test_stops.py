@@ -87,7 +87,8 @@ def test_a_terminated_run_finishes_its_batch(database: Any, singer: Any) -> None
         out, said = process.stdout.read(), process.stderr.read()
         assert process.wait(30) == 0, said.decode()
     (state,) = [json.loads(line) for line in out.splitlines()]
-    assert state["at"] == 200
+    # What was taken from the pipe may still be under way; it stops before the next line.
+    assert state["at"] in range(20, 201, 20)
     assert _missing(database, state["at"]) == 0
 
 
