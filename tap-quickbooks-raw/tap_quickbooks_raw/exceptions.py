@@ -12,6 +12,7 @@
     ├── EntityError          one entity cannot be read: go on with the others
     │   ├── UnavailableError the company's country or plan does not have it: no failure
     │   ├── RefusedError     QBO refuses this form of the request: ask differently
+    │   ├── LostError        QBO cannot send some of its objects; the others are loaded
     │   └── RetriesExhausted a passing trouble that outlasted its attempts
     │       └── UnreadableError  QBO cannot make this page: ask for fewer rows
     ├── BudgetReached        max_api_calls or max_run_seconds: stop cleanly
