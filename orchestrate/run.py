@@ -67,7 +67,7 @@ def is_real(settings: Mapping[str, str | None]) -> bool:
 def state_id(settings: Mapping[str, str | None], *suffix: str) -> str:
     """The name of the job's state, as Meltano composes it."""
     environment = settings.get("MELTANO_ENVIRONMENT") or "dev"
-    return ":".join((environment, "tap-quickbooks-raw-to-target-postgres", *suffix))
+    return ":".join((environment, "tap-quickbooks-raw-to-target-postgres-raw", *suffix))
 
 
 def without_proxy(settings: Mapping[str, str | None]) -> dict[str, str]:
