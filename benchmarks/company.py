@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 REALM = "9341453000000001"
 INVOICES = "qb_invoices"
-CUSTOMERS = "qb_customers"
 # The stamps of the simulator's rows end before; a fixed end gives the same requests each time.
 END_DATE = "2026-07-01"
 # Besides the entities under measurement a company has about so many objects.

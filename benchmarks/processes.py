@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import psutil
 from local_postgres.postmaster import find_postmaster
+from uncapped_tap import high_water
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,16 +43,24 @@ def postgres_seconds(data: Path) -> float:
         return cpu_seconds(postmaster.process) + ended + living
 
 
+def machine_seconds() -> float:
+    """Processor time of all that runs on this machine."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
+
+
 class Used(NamedTuple):
     """What a command and its children used.
 
     Attributes:
         wall: Seconds on the clock.
         cpu: Processor seconds by the name of the process.
+        peak: The most memory that was resident at once, in bytes, by the same name.
     """
 
     wall: float
     cpu: dict[str, float]
+    peak: dict[str, int]
 
 
 def run_watched(
@@ -86,14 +97,14 @@ def run_watched(
         process.wait()
         raise
     finally:
-        cpu = watch.end()
+        watch.end()
     if code:
         raise RuntimeError(f"{command[0]} ended with {code}:\n{log.read_text()[-4000:]}")
-    return Used(seconds, cpu)
+    return Used(seconds, watch.cpu(), watch.peak())
 
 
 class _Watch:
-    """Adds up the processor time of a process and its children by a name for each.
+    """Watches the processor time and the memory of a process and its children.
 
     Looks every few milliseconds, so what a process uses after the last look is not seen.
 
@@ -107,18 +118,30 @@ class _Watch:
         self._name = name
         self._names: dict[psutil.Process, str] = {}
         self._seen: dict[psutil.Process, float] = {}
+        self._peaks: dict[psutil.Process, int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look_often)
         self._thread.start()
 
-    def end(self) -> dict[str, float]:
-        """Look no more; return the seconds by name."""
+    def end(self) -> None:
+        """Look no more."""
         self._ended.set()
         self._thread.join()
+
+    def cpu(self) -> dict[str, float]:
+        """Return the processor seconds by name."""
         seconds: defaultdict[str, float] = defaultdict(float)
         for process, used in self._seen.items():
             seconds[self._names.get(process, "")] += used
         return seconds
+
+    def peak(self) -> dict[str, int]:
+        """Return the bytes of the largest process of each name."""
+        peaks: defaultdict[str, int] = defaultdict(int)
+        for process, peak in self._peaks.items():
+            name = self._names.get(process, "")
+            peaks[name] = max(peaks[name], peak)
+        return peaks
 
     def _look_often(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
@@ -135,5 +158,15 @@ class _Watch:
             # Between fork and exec a child has its parent's, while it ends it has none.
             if command := process.cmdline():
                 self._names[process] = self._name(command)
+                self._peaks[process] = _peak(process, self._peaks.get(process, 0))
         except psutil.NoSuchProcess:
             pass
+
+
+def _peak(process: psutil.Process, before: int) -> int:
+    """The most memory that a process has had; where the system does not tell, at any look."""
+    if sys.platform != "linux":
+        return max(before, int(process.memory_info().rss))
+    with suppress(RuntimeError, OSError):  # It has ended.
+        return high_water(process.pid)
+    return before

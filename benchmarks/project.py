@@ -1,4 +1,4 @@
-"""Meltano in this project, with state, tokens and database of the benchmark's own."""
+"""This project under measurement: its loaders' settings, and a PostgreSQL to load into."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
-from company import BIN, CUSTOMERS, INVOICES, companies
+from company import BIN, INVOICES
 from local_postgres.server import LocalPostgres
 from processes import PROJECT
 from psycopg import sql
@@ -21,84 +21,117 @@ if TYPE_CHECKING:
     from company import Company
     from local_postgres.server import Connection
 
-TARGET = PROJECT / ".meltano" / "loaders" / "target-postgres" / "venv" / "bin" / "target-postgres"
 STATE_SUFFIX = "benchmark"
-JOBS = {CUSTOMERS: "qb_customers_backfill", INVOICES: "qb_invoices_backfill"}
-# A company of its own for each stream, so that none is empty and all are as large as asked for.
-REALMS = {CUSTOMERS: "9341453000000002", INVOICES: "9341453000000003"}
-ENTITIES = {CUSTOMERS: "Customer", INVOICES: "Invoice"}
+TABLE = sql.Identifier("raw", INVOICES)
 
 
-class Bench(NamedTuple):
-    """Where the project's loads of the benchmark go.
+class Tuples(NamedTuple):
+    """What has happened to the table since it was made, as PostgreSQL counts it.
 
     Attributes:
-        companies: By stream, the company that it is read from.
-        postgres: Where the rows go.
-        data: The data folder of that server.
+        changed: Rows that were updated or deleted; each has left a dead one.
+        dead: Dead rows that are still there.
+    """
+
+    changed: int
+    dead: int
+
+
+class Place(NamedTuple):
+    """Where rows go in a benchmark.
+
+    Attributes:
+        connection: How to get into the server.
+        data: The data folder of the server.
         folder: A temporary folder.
     """
 
-    companies: dict[str, Company]
-    postgres: Connection
+    connection: Connection
     data: Path
     folder: Path
 
-    def environment(self, stream: str) -> dict[str, str]:
-        """The variables for a run of Meltano, as `make run` sets them."""
-        company = self.companies[stream]
+    def environment(self) -> dict[str, str]:
+        """The variables for a run of Meltano in the project, as `make run` sets them."""
         return {
             **os.environ,
             "MELTANO_PROJECT_ROOT": str(PROJECT),
             "MELTANO_DATABASE_URI": f"sqlite:///{self.folder / 'meltano.db'}",
-            "POSTGRES_HOST": self.postgres.host,
-            "POSTGRES_PORT": str(self.postgres.port),
-            "POSTGRES_USER": self.postgres.user,
-            "POSTGRES_PASSWORD": self.postgres.password,
-            "POSTGRES_DB": self.postgres.database,
+            "POSTGRES_HOST": self.connection.host,
+            "POSTGRES_PORT": str(self.connection.port),
+            "POSTGRES_USER": self.connection.user,
+            "POSTGRES_PASSWORD": self.connection.password,
+            "POSTGRES_DB": self.connection.database,
             "POSTGRES_SSLMODE": "disable",
-            "QB_CLIENT_ID": company.connection["client_id"],
-            "QB_CLIENT_SECRET": company.connection["client_secret"],
-            "QB_REALM_ID": company.realm_id,
-            "QB_REFRESH_TOKEN": company.connection["refresh_token"],
-            "TAP_QUICKBOOKS_RAW_API_URL": company.connection["url"],
-            "TAP_QUICKBOOKS_RAW_TOKEN_URL": company.connection["token_url"],
-            "TAP_QUICKBOOKS_RAW_TOKEN_STORE": company.token_store,
         }
 
-    def loader_settings(self) -> dict[str, Any]:
-        """The settings of `target-postgres` as `meltano.yml` has them."""
+    def loader_settings(self, loader: str) -> dict[str, Any]:
+        """The settings of a loader as `meltano.yml` has them."""
         done = subprocess.run(
-            [str(BIN / "meltano"), "config", "print", "target-postgres"],
+            [str(BIN / "meltano"), "config", "print", loader],
             cwd=PROJECT,
-            env=self.environment(INVOICES),
+            env=self.environment(),
             check=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         settings: dict[str, Any] = json.loads(done.stdout)
         # Meltano prints stars for it.
-        return {**settings, "password": self.postgres.password}
+        return {**settings, "password": self.connection.password}
 
-    def count(self, stream: str) -> int:
-        """Rows in the stream's table."""
-        with psycopg.connect(self.postgres.url) as connection:
-            table = sql.SQL("SELECT count(*) FROM raw.{}").format(sql.Identifier(stream))
-            row = connection.execute(table).fetchone()
+    def clear(self) -> None:
+        """Drop what was loaded, and have it written, so that what comes next starts from rest."""
+        with self._connect() as connection:
+            connection.execute("SET client_min_messages = warning")
+            for schema in ("raw", "raw_staging"):
+                connection.execute(
+                    sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))
+                )
+            connection.execute("CHECKPOINT")
+
+    def loaded(self) -> int:
+        """Rows in the table of invoices."""
+        with self._connect() as connection:
+            row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(TABLE)).fetchone()
         return int(row[0]) if row else 0
+
+    def tuples(self) -> Tuples:
+        """Look at the table of invoices."""
+        others = "SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = current_database()"
+        counters = (
+            "SELECT n_tup_upd + n_tup_del, n_dead_tup FROM pg_stat_user_tables "
+            "WHERE schemaname = 'raw' AND relname = %s"
+        )
+        with self._connect() as connection:
+            # A session tells what it has done when it ends.
+            while connection.execute(others).fetchone() == (True,):
+                pass
+            row = connection.execute(counters, [INVOICES]).fetchone()
+        return Tuples(*row) if row else Tuples(0, 0)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.connection.url, autocommit=True)
 
 
 @contextmanager
-def bench(folder: Path, rows: int) -> Iterator[Bench]:
-    """Start a simulator and a PostgreSQL server for the block.
+def place(folder: Path) -> Iterator[Place]:
+    """Start a PostgreSQL server for the block.
 
     Args:
         folder: A temporary folder.
-        rows: Number of objects of each stream.
     """
-    if not TARGET.exists():
-        raise RuntimeError(f"{TARGET} is missing: run `make install` first")
-    counts = {REALMS[stream]: {ENTITIES[stream]: rows} for stream in JOBS}
     server = LocalPostgres(folder / "postgres")
-    with companies(folder, counts, warm=True) as served, server as postgres:
-        yield Bench(dict(zip(JOBS, served, strict=True)), postgres, server.folder.data, folder)
+    with server as connection:
+        yield Place(connection, server.folder.data, folder)
+
+
+def tap_environment(company: Company) -> dict[str, str]:
+    """The variables that tell the tap where it reads from."""
+    return {
+        "QB_CLIENT_ID": company.connection["client_id"],
+        "QB_CLIENT_SECRET": company.connection["client_secret"],
+        "QB_REALM_ID": company.realm_id,
+        "QB_REFRESH_TOKEN": company.connection["refresh_token"],
+        "TAP_QUICKBOOKS_RAW_API_URL": company.connection["url"],
+        "TAP_QUICKBOOKS_RAW_TOKEN_URL": company.connection["token_url"],
+        "TAP_QUICKBOOKS_RAW_TOKEN_STORE": company.token_store,
+    }

@@ -11,18 +11,17 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands import BIN, PROJECT, SAVED, STOPPED, Runner, Stopped, say
 from dotenv import dotenv_values
+from loading import load_then_verify, state_id
 from tap_quickbooks_raw.exceptions import SettingsError
-from tap_quickbooks_raw.verify import connect
+from tap_quickbooks_raw.raw_tables import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PROJECT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
 SIMULATOR = PROJECT / ".simulator"
 CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "REALM_ID")
 # Either prefix may carry them: `.env`'s own, or the one by which Meltano names settings.
@@ -64,12 +63,6 @@ def is_real(settings: Mapping[str, str | None]) -> bool:
     return any(given(settings, name) for name in (*CREDENTIALS, "REFRESH_TOKEN"))
 
 
-def state_id(settings: Mapping[str, str | None], *suffix: str) -> str:
-    """The name of the job's state, as Meltano composes it."""
-    environment = settings.get("MELTANO_ENVIRONMENT") or "dev"
-    return ":".join((environment, "tap-quickbooks-raw-to-target-postgres-raw", *suffix))
-
-
 def without_proxy(settings: Mapping[str, str | None]) -> dict[str, str]:
     """The variables by which local addresses are reached directly, with what they had."""
     had = [settings.get(name) or "" for name in ("no_proxy", "NO_PROXY")]
@@ -90,12 +83,13 @@ def load_and_verify(settings: dict[str, str | None], *options: str) -> int:
         # A state from another database would leave this one with gaps.
         state = state_id(settings, *options[1:])
         run("meltano", "--log-level", "error", "state", "clear", "--force", state)
-    say(f"meltano run {' '.join((*options, JOB))}")
-    loaded = run("meltano", "run", *options, JOB)
-    say("Rows in QuickBooks Online against rows in raw:")
-    verified = run("tap-quickbooks-raw-verify", env=named(settings))
-    if loaded:
-        say("The load failed; its last lines say why.")
+    runner = Runner(named(settings))
+    runner.stop_on_signals()
+    try:
+        loaded, verified = load_then_verify(runner.run, *options, JOB)
+    except Stopped:
+        say(SAVED)
+        return STOPPED
     return loaded or verified
 
 
@@ -134,7 +128,8 @@ def is_loaded(settings: dict[str, str | None]) -> bool:
     schema = environment.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA") or "raw"
     with connect(environment) as connection:
         found = connection.execute(
-            r"SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'qb\_%%' LIMIT 1",
+            r"SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'qb\_%%'"
+            " AND tablename NOT IN ('qb_backfills', 'qb_verifications') LIMIT 1",
             (schema,),
         )
         return found.fetchone() is not None
@@ -145,11 +140,9 @@ def named(settings: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if value} | dict(os.environ)
 
 
-def run(command: str, *arguments: str, env: dict[str, str] | None = None) -> int:
+def run(command: str, *arguments: str) -> int:
     """Run a command of the project and return its exit code."""
-    return subprocess.run(
-        [str(BIN / command), *arguments], cwd=PROJECT, env=env, check=False
-    ).returncode
+    return subprocess.run([str(BIN / command), *arguments], cwd=PROJECT, check=False).returncode
 
 
 def output(command: str, *arguments: str) -> str:
@@ -157,11 +150,6 @@ def output(command: str, *arguments: str) -> str:
     return subprocess.run(
         [str(BIN / command), *arguments], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stderr.write(f"\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def test_the_example_environment_names_what_meltano_reads(meltano: dict[str, Any
     example = (PROJECT / ".env.example").read_text()
     for plugin in (meltano["plugins"]["extractors"][0], meltano["plugins"]["loaders"][0]):
         for value in plugin["config"].values():
-            if str(value).startswith("$"):
+            # Meltano itself says where the project is.
+            if str(value).startswith("$") and not str(value).startswith("$MELTANO_"):
                 assert re.search(rf"^#?{value[1:]}=", example, re.MULTILINE), value
 
 

@@ -34,7 +34,7 @@ def test_nothing_is_said_before_it_is_time(clock: Clock, progress: Progress) -> 
     progress.begin(1_000)
     clock.seconds += PROGRESS_SECONDS - 1
 
-    assert progress.add(10) is None
+    assert progress.add("qb_bills", 10) is None
     assert progress.rows == 10
 
 
@@ -43,17 +43,17 @@ def test_rows_rate_and_end_are_told(clock: Clock, progress: Progress) -> None:
     progress.begin(100_000)
     clock.seconds += 10
 
-    assert progress.add(25_000) == (
+    assert progress.add("qb_bills", 25_000) == (
         "25,000 of 100,000 rows (25%), 2,500 rows/s, 0:00:30 left, until about 12:00:30 UTC"
     )
-    assert progress.add(1) is None
+    assert progress.add("qb_bills", 1) is None
 
 
 def test_where_more_came_than_was_counted_no_end_is_told(clock: Clock, progress: Progress) -> None:
     progress.begin(10)
     clock.seconds += 10
 
-    assert progress.add(100) == "100 rows so far, 10 rows/s"
+    assert progress.add("qb_bills", 100) == "100 rows so far, 10 rows/s"
 
 
 def test_a_rate_of_no_time_is_no_error() -> None:

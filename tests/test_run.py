@@ -13,9 +13,10 @@ from requests.utils import should_bypass_proxies
 PATH = Path(__file__).resolve().parent.parent / "orchestrate" / "run.py"
 
 
-@pytest.fixture(scope="module")
-def run() -> Any:
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The script, as a module."""
+    monkeypatch.syspath_prepend(str(PATH.parent))
     spec = importlib.util.spec_from_file_location("orchestrate_run", PATH)
     assert spec is not None
     assert spec.loader is not None
@@ -81,15 +82,25 @@ def test_without_keys_the_simulator_stands_in(run: Any, started: list[str]) -> N
 @pytest.mark.parametrize(
     ("settings", "suffix", "state"),
     [
-        ({}, [], "dev:tap-quickbooks-raw-to-target-postgres"),
-        ({"MELTANO_ENVIRONMENT": ""}, [], "dev:tap-quickbooks-raw-to-target-postgres"),
+        ({}, [], "dev:tap-quickbooks-raw-to-target-postgres-raw"),
+        ({"MELTANO_ENVIRONMENT": ""}, [], "dev:tap-quickbooks-raw-to-target-postgres-raw"),
         (
             {"MELTANO_ENVIRONMENT": "prod"},
             ["simulator"],
-            "prod:tap-quickbooks-raw-to-target-postgres:simulator",
+            "prod:tap-quickbooks-raw-to-target-postgres-raw:simulator",
+        ),
+        (
+            {"MELTANO_RUN_STATE_ID_SUFFIX": "12"},
+            [],
+            "dev:tap-quickbooks-raw-to-target-postgres-raw:12",
+        ),
+        (
+            {"MELTANO_RUN_STATE_ID_SUFFIX": "12"},
+            ["simulator"],
+            "dev:tap-quickbooks-raw-to-target-postgres-raw:simulator",
         ),
     ],
-    ids=["default", "empty", "prod-with-suffix"],
+    ids=["default", "empty", "prod-with-suffix", "environments-suffix", "the-option-wins"],
 )
 def test_the_state_is_the_one_of_the_environment(
     run: Any, settings: dict[str, str], suffix: list[str], state: str

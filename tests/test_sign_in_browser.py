@@ -1,116 +1,35 @@
-"""A person signs in with a real browser: headless Chromium, driven through WebDriver.
-
-The protocol is a few HTTP requests (https://www.w3.org/TR/webdriver2/), so that no library and
-no driver is downloaded. Where the machine has no Chromium the test is skipped.
-"""
+"""A person signs in with a real browser."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import requests
 from quickbooks_simulator.server import CompanySpec, running_simulator
-from urllib3.util import Retry
+
+from tests.browser import CHROMIUM, DRIVER, Browser, free_port, running_browser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 REALM, OTHER = "4620816365000001", "4620816365000002"
 COMMAND = Path(sys.executable).with_name("tap-quickbooks-raw-auth")
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-# Nothing of it may look for hosts of the internet.
-ARGUMENTS = [
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-    "--no-proxy-server",
-]
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on this machine"
 )
 
 
-class Browser:
-    """A browser's window."""
-
-    def __init__(self, driver: str, folder: Path) -> None:
-        self._driver = requests.Session()
-        # The driver takes a moment to listen.
-        retry = Retry(total=8, connect=8, backoff_factor=0.05)
-        self._driver.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
-        arguments = [*ARGUMENTS, f"--user-data-dir={folder}"]
-        if os.getuid() == 0:
-            arguments.append("--no-sandbox")  # Chromium's sandbox refuses to serve root.
-        options = {"binary": CHROMIUM, "args": arguments}
-        wanted = {"alwaysMatch": {"goog:chromeOptions": options}}
-        self._session = f"{driver}/session"
-        made = self._ask("POST", "", {"capabilities": wanted})
-        self._session += f"/{made['sessionId']}"
-
-    def _ask(self, method: str, path: str, content: object = None) -> Any:
-        response = self._driver.request(method, f"{self._session}{path}", json=content, timeout=60)
-        value = response.json()["value"]
-        assert response.ok, value
-        return value
-
-    def open(self, address: str) -> None:
-        """Open a page."""
-        self._ask("POST", "/url", {"url": address})
-
-    def click(self, selector: str) -> None:
-        """Click on an element; what it leads to may take a moment."""
-        found = self._ask("POST", "/element", {"using": "css selector", "value": selector})
-        self._ask("POST", f"/element/{found[ELEMENT]}/click", {})
-
-    @property
-    def text(self) -> str:
-        """What the page shows."""
-        found = self._ask("POST", "/element", {"using": "css selector", "value": "body"})
-        return str(self._ask("GET", f"/element/{found[ELEMENT]}/text"))
-
-    def arrive(self, start: str) -> str:
-        """Return the address of a page once the browser is there."""
-        deadline = time.monotonic() + 30
-        while not (address := str(self._ask("GET", "/url"))).startswith(start):
-            assert time.monotonic() < deadline, "the browser did not get there"
-        return address
-
-    def quit(self) -> None:
-        """End the browser."""
-        self._ask("DELETE", "")
-        self._driver.close()
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    port = free_port()
-    with subprocess.Popen(
-        [str(DRIVER), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as driver:
-        try:
-            window = Browser(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("chromium"))
-            yield window
-            window.quit()
-        finally:
-            driver.terminate()
+    with running_browser(tmp_path_factory.mktemp("chromium")) as window:
+        yield window
 
 
 @contextmanager
@@ -144,11 +63,6 @@ def sign_in(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
             while not page.startswith("http"):
                 page = process.stdout.readline().strip()
             yield process, page
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_a_company_is_chosen_and_connected(browser: Browser, tmp_path: Path) -> None:

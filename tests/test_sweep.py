@@ -23,6 +23,7 @@ from tests.conftest import REALM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from local_postgres.server import Connection
     from quickbooks_simulator.server import RunningSimulator
@@ -836,3 +837,58 @@ def test_what_is_counted_but_not_sent_is_not_marked(
     assert not swept.is_fine
     assert "counts" in swept.verdict
     assert raw.deleted(stream) == {}
+
+
+class Told(NamedTuple):
+    """What the runs file is to say of a sweep."""
+
+    outcome: str
+    deleted: int
+    options: str = "--streams=qb_invoices"
+    limit: str = ""
+    failures: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told("complete", 2),
+        Told("complete", 0, "--streams=qb_invoices --dry-run"),
+        Told("limit", 0, limit="1"),
+        Told("failed", 2, "--streams=qb_invoices,qb_bills", failures=("qb_bills",)),
+    ],
+    ids=["done", "dry", "limit", "refused"],
+)
+def test_what_a_sweep_did_is_appended_to_the_runs_file(
+    simulator: RunningSimulator, raw: Raw, call: Call, tmp_path: Path, told: Told
+) -> None:
+    raw.load(simulator, "qb_invoices")
+    raw.add("qb_invoices", GHOSTS)
+    for stream in told.failures:
+        raw.load(simulator, stream)
+        raw.add(stream, (f"9{number:08}" for number in range(101)))
+    simulator.clear_requests()
+
+    call(
+        *told.options.split(),
+        TAP_QUICKBOOKS_RAW_RUNS_FILE=str(tmp_path / "runs.jsonl"),
+        TAP_QUICKBOOKS_RAW_MAX_API_CALLS=told.limit,
+    )
+
+    (line,) = (tmp_path / "runs.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert (record["command"], record["outcome"]) == ("sweep", told.outcome)
+    assert (record["deleted"], tuple(record["failures"])) == (told.deleted, told.failures)
+    assert record["calls"] == len(statements(simulator))
+
+
+def test_in_a_meltano_project_the_runs_file_has_its_place(
+    simulator: RunningSimulator, raw: Raw, call: Call, tmp_path: Path
+) -> None:
+    raw.load(simulator, "qb_invoices")
+
+    code, _, _ = call("--streams", "qb_invoices", MELTANO_PROJECT_ROOT=str(tmp_path))
+
+    assert code == 0
+    (line,) = (tmp_path / "evidence" / "runs.jsonl").read_text().splitlines()
+    assert json.loads(line)["calls"] == len(statements(simulator))

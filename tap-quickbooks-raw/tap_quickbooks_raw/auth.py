@@ -56,6 +56,9 @@ class Authenticator:
         environment: `production` or `sandbox`, to be stored with the tokens.
         now: Clock, in seconds since 1970.
         sleep: Waits for some seconds.
+
+    Attributes:
+        refreshes: Refreshes of the tokens so far, those by other processes left out.
     """
 
     def __init__(  # noqa: PLR0913  The seams that tests replace.
@@ -68,6 +71,7 @@ class Authenticator:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.refreshes = 0
         self._credentials = credentials
         self._key = TokenKey(credentials.client_id, credentials.realm_id)
         self._endpoint = TokenEndpoint(token_url, credentials)
@@ -239,6 +243,7 @@ class Authenticator:
     def _refresh(self, token: Token) -> Token:
         started = self._now()
         grant = self._endpoint.refresh(token.refresh_token)
+        self.refreshes += 1
         if grant.access_token:
             logger.info("Refreshed the access token of company (realm) %s", self._key.realm_id)
         return Token(

@@ -113,7 +113,7 @@ class ChangeData:
             BudgetReached: What is proven until then is kept.
         """
         waiting = deque(_groups(spans))
-        most_calls = self._client.share(BUDGET_SHARE)
+        most_calls = self._client.budget.share(BUDGET_SHARE)
         while waiting and (most_calls is None or self._client.calls < most_calls):
             group = waiting.popleft()
             try:

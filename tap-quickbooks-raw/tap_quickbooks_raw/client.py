@@ -8,11 +8,10 @@ all requests of the company.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
@@ -25,9 +24,9 @@ from tap_quickbooks_raw.exceptions import (
     RetriesExhausted,
     UnreadableError,
 )
-from tap_quickbooks_raw.faults import Fault, Passing, advice, meaning_of, parse_fault
-from tap_quickbooks_raw.policy import Budget
-from tap_quickbooks_raw.transport import BearerAuth, read_body, retry_after
+from tap_quickbooks_raw.faults import Failure, Fault, Passing, advice, meaning_of, parse_fault
+from tap_quickbooks_raw.policy import Budget, Reason
+from tap_quickbooks_raw.transport import BearerAuth, PerThread, read_body, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,21 +38,10 @@ if TYPE_CHECKING:
 
 # QBO ends a request after 120 seconds (learn/rest-api-features, "limits and throttles").
 TIMEOUT_SECONDS = (10.0, 125.0)
-# Intuit asks for 60 s after a 429; three pauses of 20 s outlast its window.
-THROTTLE_PAUSE_SECONDS = 20.0
 # A connection that is closed after so long a time may have been closed for the size.
 HEAVY_SECONDS = 30.0
-RETRY_AFTER_CEILING_SECONDS = 300.0
 
 logger = logging.getLogger("tap-quickbooks-raw.client")
-
-
-class _Failure(NamedTuple):
-    """A passing trouble of one attempt."""
-
-    fault: Fault
-    trouble: Passing
-    retry_after: float | None = None
 
 
 class QuickBooksClient:
@@ -72,6 +60,10 @@ class QuickBooksClient:
     Attributes:
         calls: Requests sent so far.
         batch_items: Queries in the batches among them.
+        retries: Requests that were further attempts.
+        received: Bytes of all answers' bodies, decompressed.
+        waits: How long requests were held back.
+        budget: What the run may use.
         clock: The server's clock at its first answer.
     """
 
@@ -91,30 +83,34 @@ class QuickBooksClient:
         self.minor_version = minor_version
         self.calls = 0
         self.batch_items = 0
+        self.retries = 0
+        self.received = 0
+        self.waits = limiter.waits
+        self.budget = budget or Budget()
         self.clock: datetime | None = None
         self._base = f"{api_url.rstrip('/')}/v3/company/{realm_id}"
         self._auth = auth
         self._limiter = limiter
         self._policy = policy
-        self._budget = budget or Budget()
         self._timeout = timeout
-        self._local = threading.local()
+        self._local = PerThread()
         self._counting = threading.Lock()
         self._halted = threading.Event()
         self._reason: QuickBooksError | None = None
 
     def reserve(self, calls: int) -> AbstractContextManager[None]:
         """Keep some calls of the budget for what is done in this context."""
-        return self._budget.reserve(calls, used=self.calls)
-
-    def share(self, part: float) -> int | None:
-        """How many calls are a part of the budget; None if there is no limit."""
-        return None if self._budget.calls is None else math.ceil(self._budget.calls * part)
+        return self.budget.reserve(calls, used=self.calls)
 
     @property
     def calls_of_thread(self) -> int:
         """Requests that the calling thread has sent so far."""
-        return getattr(self._local, "calls", 0)
+        return self._local.calls
+
+    @property
+    def refreshes(self) -> int:
+        """Refreshes of the tokens so far."""
+        return self._auth.refreshes
 
     def get(
         self, path: str, *, attempts: int | None = None, patience: int | None = None, **params: str
@@ -138,8 +134,6 @@ class QuickBooksClient:
     def batch(self, texts: Sequence[str], *, attempts: int | None = None) -> Answer:
         """Send queries as one batch; raises as `get` does."""
         items = [{"bId": str(number), "Query": text} for number, text in enumerate(texts)]
-        with self._counting:
-            self.batch_items += len(items)
         return self._send("POST", "batch", attempts=attempts, json={"BatchItemRequest": items})
 
     def halt(self, reason: QuickBooksError) -> None:
@@ -163,7 +157,7 @@ class QuickBooksClient:
         params: Mapping[str, str] | None = None,
         **content: Any,  # noqa: ANN401  It is requests' own.
     ) -> Answer:
-        query = {**(params or {}), "minorversion": str(self.minor_version)}
+        content["params"] = {**(params or {}), "minorversion": str(self.minor_version)}
         attempts = min(attempts or self._policy.attempts, self._policy.attempts)
         attempt = 0
         rejected = ""
@@ -171,7 +165,8 @@ class QuickBooksClient:
             attempt += 1
             self._check()
             bearer = self._bearer(rejected)
-            outcome = self._attempt(method, path, bearer, params=query, **content)
+            is_retry = attempt > 1 or rejected != ""
+            outcome = self._attempt(method, path, bearer, is_retry=is_retry, **content)
             if isinstance(outcome, Answer):
                 return outcome
             if outcome.trouble is Passing.UNAUTHENTICATED:
@@ -207,14 +202,18 @@ class QuickBooksClient:
         method: str,
         path: str,
         bearer: str,
+        *,
+        is_retry: bool,
         **arguments: Any,  # noqa: ANN401  They are requests' own.
-    ) -> Answer | _Failure:
+    ) -> Answer | Failure:
         """Send once; return the answer or the passing trouble; raise what will not pass."""
         with self._limiter.request(batch=path == "batch"):
             with self._counting:
                 self._check()
                 self.calls += 1
-            self._local.calls = self.calls_of_thread + 1
+                self.retries += is_retry
+                self.batch_items += len(arguments.get("json", {}).get("BatchItemRequest", ()))
+            self._local.calls += 1
             response, started = None, time.monotonic()
             try:
                 response = self._session().request(
@@ -236,59 +235,54 @@ class QuickBooksClient:
                     or isinstance(error, requests.ReadTimeout)
                     or time.monotonic() - started > HEAVY_SECONDS
                 )
-                return _Failure(fault, Passing.HEAVY if is_heavy else Passing.SERVER)
+                return Failure(fault, Passing.HEAVY if is_heavy else Passing.SERVER)
         received_at = datetime.now(UTC)
-        tid = response.headers.get("intuit_tid", "")
-        logger.debug(
-            "%s %s: %d, %d bytes, intuit_tid %s",
-            method,
-            path,
-            response.status_code,
-            len(body),
-            tid,
-        )
+        with self._counting:
+            self.received += len(body)
+        status, tid = response.status_code, response.headers.get("intuit_tid", "")
+        logger.debug("%s %s: %d, %d bytes, intuit_tid %s", method, path, status, len(body), tid)
         date = http_date(response.headers.get("Date"))
-        if response.status_code == requests.codes.ok:
+        if status == requests.codes.ok:
             try:
                 envelope = decode(body, response.headers.get("Content-Type", ""))
             except msgspec.DecodeError as error:
                 fault = Fault(200, "", f"the answer is cut short or no JSON ({error})", tid)
-                return _Failure(fault, Passing.HEAVY)
+                return Failure(fault, Passing.HEAVY)
             if envelope.carries_data:
                 self.clock = self.clock or envelope.clock or date
                 return Answer(
                     envelope.query or {}, envelope.items or [], received_at, tid, envelope.changes
                 )
-        if response.status_code == requests.codes.bad_request:
+        if status == requests.codes.bad_request:
             self.clock = self.clock or date  # QBO's own; a gateway's may be wrong.
-        fault = parse_fault(response.status_code, body, tid)
+        fault = parse_fault(status, body, tid)
         match meaning_of(fault, path):
             case Passing() as trouble:
-                return _Failure(fault, trouble, retry_after(response.headers))
+                return Failure(fault, trouble, retry_after(response.headers))
             case meaning if issubclass(meaning, CompanyError):
                 raise self._stop_company(fault)
             case meaning:
                 raise meaning(str(fault))
 
-    def _pause(self, failure: _Failure, attempt: int) -> None:
-        seconds = self._policy.wait(attempt)
-        if failure.retry_after is not None and failure.retry_after > 0:
-            seconds = max(seconds, min(failure.retry_after, RETRY_AFTER_CEILING_SECONDS))
-        elif failure.trouble is Passing.THROTTLED:
-            seconds = max(seconds, THROTTLE_PAUSE_SECONDS)
+    def _pause(self, failure: Failure, attempt: int) -> None:
+        is_throttled = failure.trouble is Passing.THROTTLED
+        seconds = self._policy.pause(attempt, failure.retry_after, is_throttled=is_throttled)
         logger.warning(
             "Attempt %d failed (%s); the next one in %.1f s", attempt, failure.fault, seconds
         )
-        if failure.trouble is Passing.THROTTLED:
+        if is_throttled:
             self._limiter.pause(seconds)
         else:
+            started = time.monotonic()
             self._halted.wait(seconds)
+            reason: Reason = "retry_after" if failure.retry_after > 0 else "backoff"
+            self.waits.add(reason, time.monotonic() - started)
         self._check()
 
     def _check(self) -> None:
         if self._reason is not None:
             raise self._reason
-        self._budget.check(self.calls)
+        self.budget.check(self.calls)
 
     def _stop_company(self, fault: Fault) -> CompanyError:
         error = CompanyError(
@@ -298,15 +292,4 @@ class QuickBooksClient:
         return error
 
     def _session(self) -> requests.Session:
-        """One session per thread; sessions are not made for sharing."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.headers.update(
-                {
-                    "Accept": "application/json",
-                    "Accept-Encoding": "gzip, deflate",
-                    "User-Agent": "tap-quickbooks-raw",
-                }
-            )
-        return session
+        return self._local.session

@@ -45,7 +45,10 @@ def read_config(sources: Sequence[str], environment: Mapping[str, str]) -> dict[
 
 
 def from_environment(given: Mapping[str, str]) -> dict[str, object]:
-    """Read settings from variables: TAP_QUICKBOOKS_RAW_<SETTING>, the secrets also as QB_*."""
+    """Read settings from variables: TAP_QUICKBOOKS_RAW_<SETTING>, the secrets also as QB_*.
+
+    In a Meltano project the runs file has its place.
+    """
     config: dict[str, object] = {}
     for name in (*CONFIG_SCHEMA["properties"], *ALIASES):
         entry = CONFIG_SCHEMA["properties"][ALIASES.get(name, name)]
@@ -54,6 +57,9 @@ def from_environment(given: Mapping[str, str]) -> dict[str, object]:
         )
         is_number = entry["type"] == "integer" and text.isascii() and text.isdecimal()
         config[name] = int(text) if is_number else text
+    # Meltano gives it to the tap, but not to what is declared as a utility.
+    if not config["runs_file"] and (project := given.get("MELTANO_PROJECT_ROOT")):
+        config["runs_file"] = str(Path(project, "evidence", "runs.jsonl"))
     return config
 
 

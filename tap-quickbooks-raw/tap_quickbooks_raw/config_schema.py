@@ -133,5 +133,16 @@ CONFIG_SCHEMA: dict[str, Any] = {
             minimum=1,
             default=75,
         ),
+        "runs_file": _text(
+            "Runs file",
+            "A file to which each run appends what it did, as a line of JSON. Default: none, but "
+            "evidence/runs.jsonl in a Meltano project.",
+        ),
+        "metrics_file": _text(
+            "Metrics file",
+            "A text file for the textfile collector of Prometheus' node exporter, such as "
+            "/var/lib/node_exporter/quickbooks-{realm_id}.prom; {realm_id} becomes the company. "
+            "Default: none.",
+        ),
     },
 }

@@ -56,6 +56,20 @@ class Fault(NamedTuple):
         return f"status {self.status}{code}: {self.text}{tid}"
 
 
+class Failure(NamedTuple):
+    """A passing trouble of one attempt.
+
+    Attributes:
+        fault: What was answered.
+        trouble: Its meaning.
+        retry_after: Seconds to wait that the answer asks for; 0 if it does not.
+    """
+
+    fault: Fault
+    trouble: Passing
+    retry_after: float = 0.0
+
+
 OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
 REDIRECTIONS = range(300, 400)
 BY_RETRIED_STATUS = {

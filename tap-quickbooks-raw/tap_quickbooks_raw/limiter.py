@@ -14,6 +14,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tap_quickbooks_raw.policy import Waits
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -31,6 +33,9 @@ class Limiter:
         per_second: Requests in any second.
         now: Monotonic clock in seconds.
         sleep: Waits for some seconds; it may raise to end the wait.
+
+    Attributes:
+        waits: How long requests were held back.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Limiter:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.waits = Waits()
         self._slots = threading.BoundedSemaphore(concurrency)
         self._turn = threading.Lock()
         self._ceilings = [_Ceiling(SECOND, per_second), _Ceiling(MINUTE, per_minute)]
@@ -56,8 +62,8 @@ class Limiter:
         ceilings = [*self._ceilings, self._batches] if batch else self._ceilings
         with self._slots:
             with self._turn:
-                while (wait := self._wait(ceilings)) > 0:
-                    self._sleep(wait)
+                while self._hold_back(ceilings):
+                    pass
                 for ceiling in ceilings:
                     ceiling.starts.append(self._now())
             yield
@@ -66,9 +72,18 @@ class Limiter:
         """Let no request start for some seconds."""
         self._paused_until = max(self._paused_until, self._now() + seconds)
 
-    def _wait(self, ceilings: list[_Ceiling]) -> float:
+    def _hold_back(self, ceilings: list[_Ceiling]) -> bool:
+        """Wait once if it is too early; tell whether it was."""
         now = self._now()
-        return max(self._paused_until - now, *(ceiling.free_at() - now for ceiling in ceilings))
+        free_at = max(ceiling.free_at() for ceiling in ceilings)
+        until = max(self._paused_until, free_at)
+        if until <= now:
+            return False
+        try:
+            self._sleep(until - now)
+        finally:
+            self.waits.add("limits" if free_at == until else "retry_after", self._now() - now)
+        return True
 
 
 class _Ceiling:

@@ -46,6 +46,7 @@ class Progress:
 
     Attributes:
         rows: Rows emitted so far.
+        streams: The same by stream, of those that had any.
         expected: Rows to emit in all; 0 if not known.
     """
 
@@ -56,6 +57,7 @@ class Progress:
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.rows = 0
+        self.streams: dict[str, int] = {}
         self.expected = 0
         self._now = now
         self._wall_clock = wall_clock
@@ -66,9 +68,10 @@ class Progress:
         self.expected = expected
         self._started = self._told = self._now()
 
-    def add(self, rows: int) -> str | None:
-        """Count rows; return what to say about the run if it is time to."""
+    def add(self, stream: str, rows: int) -> str | None:
+        """Count rows of a stream; return what to say about the run if it is time to."""
         self.rows += rows
+        self.streams[stream] = self.streams.get(stream, 0) + rows
         if self._now() - self._told < PROGRESS_SECONDS:
             return None
         self._told = self._now()

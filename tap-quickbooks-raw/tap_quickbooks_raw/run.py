@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 from tap_quickbooks_raw.auth import Authenticator
 from tap_quickbooks_raw.client import QuickBooksClient
 from tap_quickbooks_raw.company import CompanyReader
+from tap_quickbooks_raw.entities import ENTITIES
 from tap_quickbooks_raw.exceptions import Interrupted
 from tap_quickbooks_raw.following import Follower
 from tap_quickbooks_raw.limiter import Limiter
+from tap_quickbooks_raw.metrics import expose_progress, record_run
 from tap_quickbooks_raw.planning import Planner, ReadingSettings
 from tap_quickbooks_raw.policy import Budget, RetryPolicy
 from tap_quickbooks_raw.progress import Progress
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_quickbooks_raw.exceptions import BudgetReached, EntityError
+    from tap_quickbooks_raw.metrics import Command, Outcome
     from tap_quickbooks_raw.planning import Task
     from tap_quickbooks_raw.settings import Settings
+
+logger = logging.getLogger("tap-quickbooks-raw.run")
 
 
 class Run:
@@ -39,6 +45,10 @@ class Run:
         limit: The budget that was used up, if one was.
         progress: Records emitted, and how many are expected.
         deletions: Deleted objects reported so far.
+        command: What it is for.
+        selected: The streams to be read, once they are known; None for all.
+        is_over: Whether it has come to its end, or cleanly to that of its budget.
+        began: When it began, by the clock of this machine.
     """
 
     def __init__(self, settings: Settings, limiter: Limiter | None = None) -> None:
@@ -47,7 +57,11 @@ class Run:
         self.limit: BudgetReached | None = None
         self.progress = Progress()
         self.deletions = 0
-        self._began = datetime.now(UTC)
+        self.command: Command = "sync"
+        self.selected: list[str] | None = None
+        self.is_over = False
+        self._is_concluded = False
+        self.began = datetime.now(UTC)
         self._started = time.monotonic()
         self._interrupted: Interrupted | None = None
         self._follower: Follower | None = None
@@ -84,6 +98,22 @@ class Run:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
+    @property
+    def outcome(self) -> Outcome:
+        """How it has ended; whatever nobody has thought of is a failure."""
+        if not self.is_over and self._interrupted is not None:
+            return "interrupted"
+        if not self.is_over or self.failures:
+            return "failed"
+        return "complete" if self.limit is None else "limit"
+
+    def count(self, stream: str, rows: int) -> str | None:
+        """Count rows that were emitted; return what to say about the run if it is time to."""
+        told = self.progress.add(stream, rows)
+        if told is not None:
+            expose_progress(self)
+        return told
+
     def planner(self, tasks: Sequence[Task]) -> Planner:
         """Return what plans this run without reading."""
         return Planner(self.client, self.reading, tasks=tasks)
@@ -91,6 +121,8 @@ class Run:
     def follower(self, tasks: Sequence[Task]) -> Follower:
         """Return what has changed since the last run; the first call asks for it."""
         if self._follower is None:
+            if len(tasks) < len(ENTITIES):
+                self.selected = [task.entity.stream for task in tasks]
             follower = Follower(
                 self.client,
                 self.reading,
@@ -127,7 +159,7 @@ class Run:
     @property
     def clock(self) -> datetime:
         """The time when the run began, as QBO tells it."""
-        return (self.client.clock or self._began).replace(microsecond=0)
+        return (self.client.clock or self.began).replace(microsecond=0)
 
     @property
     def settled(self) -> datetime:
@@ -155,3 +187,14 @@ class Run:
         if self._reader is not None:
             self._reader.close()
         self.client.close()
+
+    def conclude(self) -> None:
+        """End the threads, and tell once what was done, however the run has ended."""
+        self.close()
+        if self._is_concluded:
+            return
+        self._is_concluded = True
+        record = record_run(self, command=self.command, outcome=self.outcome)
+        if self.command == "sync":
+            logger.info("%s", record.line)
+            logger.info("%s", record.summary)

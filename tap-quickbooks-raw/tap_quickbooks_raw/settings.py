@@ -66,6 +66,8 @@ class Settings:
     max_api_calls: int | None
     max_run_seconds: int | None
     minor_version: int
+    runs_file: str
+    metrics_file: str
 
     def __repr__(self) -> str:
         return f"Settings(realm_id={self.realm_id!r})"
@@ -130,6 +132,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         max_api_calls=config.get("max_api_calls"),
         max_run_seconds=config.get("max_run_seconds"),
         minor_version=config["minor_version"],
+        runs_file=config.get("runs_file", ""),
+        metrics_file=config.get("metrics_file", "").replace("{realm_id}", config["realm_id"]),
     )
 
 

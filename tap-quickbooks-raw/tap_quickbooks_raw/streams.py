@@ -170,7 +170,7 @@ class RawStream(Stream):
                 )
                 emitted += len(rows)
                 counter.increment(len(rows))
-                if told := tap.run.progress.add(len(rows)):
+                if told := tap.run.count(self.name, len(rows)):
                     self.logger.info("%s", told)
                 self._check_max_record_limit(emitted)
             if step.deleted is not None and step.deleted.objects and self._tells_deletions:

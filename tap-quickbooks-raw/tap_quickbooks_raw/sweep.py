@@ -11,14 +11,19 @@ import logging
 import os
 import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
 from tap_quickbooks_raw.entities import BY_STREAM, ENTITIES, Reading
-from tap_quickbooks_raw.exceptions import EntityError, QuickBooksError, UnavailableError
+from tap_quickbooks_raw.exceptions import (
+    BudgetReached,
+    EntityError,
+    QuickBooksError,
+    UnavailableError,
+)
 from tap_quickbooks_raw.listing import Listing
 from tap_quickbooks_raw.raw_tables import RawTable, connect, reason, schema_of
 from tap_quickbooks_raw.run import Run
@@ -82,6 +87,7 @@ class Sweep:
         page_size: Ids per page at most.
         is_dry: Whether to mark nothing.
         is_sure: Whether to mark however many are missing.
+        results: What has become of the entities until now.
     """
 
     client: QuickBooksClient
@@ -91,6 +97,7 @@ class Sweep:
     page_size: int = 1000
     is_dry: bool = False
     is_sure: bool = False
+    results: list[Swept] = field(default_factory=list)
 
     def entity(self, entity: Entity) -> Swept:
         """Sweep an entity; what is proven to be gone is marked when this returns.
@@ -203,16 +210,24 @@ def streams(text: str) -> list[Entity]:
 
 def run_sweep(sweep: Sweep, entities: Iterable[Entity]) -> list[Swept]:
     """Sweep entities, and print the line of each as soon as it is done."""
-    results: list[Swept] = []
     _print(f"{heading(is_dry=sweep.is_dry)}\n")
     try:
         for entity in entities:
             swept = sweep.entity(entity)
-            results.append(swept)
+            sweep.results.append(swept)
             _print(f"{line(swept)}\n{names(swept) if sweep.is_dry else ''}")
     finally:
-        _print(f"{total(results, sweep.client.calls)}\n")
-    return results
+        _print(f"{total(sweep.results, sweep.client.calls)}\n")
+    return sweep.results
+
+
+def conclude(run: Run, sweep: Sweep) -> None:
+    """End the threads, and write down what the sweep has done until now."""
+    run.command = "sweep"
+    run.deletions = 0 if sweep.is_dry else sum(swept.marked for swept in sweep.results)
+    failed = [swept for swept in sweep.results if not swept.is_fine]
+    run.failures = {swept.stream: EntityError(swept.verdict) for swept in failed}
+    run.conclude()
 
 
 def _print(text: str) -> None:
@@ -270,8 +285,12 @@ def main() -> None:
             )
             try:
                 results = run_sweep(sweep, options.streams)
+                run.is_over = True
+            except BudgetReached as limit:
+                run.limit, run.is_over = limit, True
+                raise
             finally:
-                run.close()
+                conclude(run, sweep)
     except QuickBooksError as error:
         logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
         sys.exit(1)

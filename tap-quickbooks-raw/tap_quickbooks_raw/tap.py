@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.io_base import SingerWriter
 from typing_extensions import override
 
-from tap_quickbooks_raw import settings
+from tap_quickbooks_raw import exclusive, settings
 from tap_quickbooks_raw.config_schema import CONFIG_SCHEMA
 from tap_quickbooks_raw.entities import BY_STREAM, ENTITIES
 from tap_quickbooks_raw.exceptions import (
@@ -28,7 +28,6 @@ from tap_quickbooks_raw.exceptions import (
     SettingsError,
 )
 from tap_quickbooks_raw.plan import MONTHLY_ALLOWANCE, report
-from tap_quickbooks_raw.progress import rate
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.state import check_state, load_json
 from tap_quickbooks_raw.streams import RawStream
@@ -141,34 +140,23 @@ class TapQuickBooksRaw(Tap):
     def stop(self, reason: QuickBooksError) -> NoReturn:
         """End the run now, with the state written and the exit code that says why."""
         self.state_writer.write_state(self.state)
-        self.run.close()
         match reason:
             case Interrupted():
+                self.run.conclude()
                 self.logger.warning("Stopped (%s); the state is saved", reason)
                 sys.exit(reason.exit_code)
             case BudgetReached():
                 self.run.limit = reason
-                sys.exit(self._exit_code())
+                sys.exit(self.finish())
             case _:
+                self.run.conclude()
                 self.logger.error("%s", reason)
                 sys.exit(1)
 
     def finish(self) -> int:
-        """Say what was done and return the exit code."""
-        self.run.close()
-        self.logger.info(
-            "Company (realm) %s: %d rows in %d calls (%d batch items), %d deleted, %.1f s, %s",
-            self.settings.realm_id,
-            self.run.rows,
-            self.run.client.calls,
-            self.run.client.batch_items,
-            self.run.deletions,
-            self.run.seconds,
-            rate(self.run.rows, self.run.seconds),
-        )
-        return self._exit_code()
-
-    def _exit_code(self) -> int:
+        """Say what was done and what was not, and return the exit code."""
+        self.run.is_over = True
+        self.run.conclude()
         for stream, error in self.run.failures.items():
             self.logger.error("%s was not loaded completely: %s", stream, error)
         if self.run.limit is not None:
@@ -240,14 +228,17 @@ class TapQuickBooksRaw(Tap):
             tap.check_selection()
             try:
                 if plan:
+                    tap.run.command = "plan"
                     sys.stdout.write(report(tap.run, tap.tasks, allowance=allowance))
+                    tap.run.is_over = True
                     sys.exit(0)
-                tap.sync_all()
-                exit_code = tap.finish()
+                with exclusive.load(tap.settings.realm_id, os.environ):
+                    tap.sync_all()
+                    exit_code = tap.finish()
             except QuickBooksError as reason:
                 tap.stop(reason)
             finally:
-                tap.run.close()
+                tap.run.conclude()
         except QuickBooksError as error:
             cls.logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
             exit_code = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -32,6 +33,26 @@ class BearerAuth(AuthBase):
         return request
 
 
+class PerThread(threading.local):
+    """What each thread has for itself.
+
+    Attributes:
+        session: Its session, for sessions are not made for sharing.
+        calls: Requests that it has sent.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.session = requests.Session()
+        self.session.headers.update(
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": "tap-quickbooks-raw",
+            }
+        )
+
+
 def read_body(response: requests.Response) -> bytes:
     """Read the body, but not for ever where it only trickles in."""
     deadline = time.monotonic() + BODY_SECONDS
@@ -44,12 +65,13 @@ def read_body(response: requests.Response) -> bytes:
     return b"".join(chunks)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in seconds; a date counts from the server's own Date."""
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Read Retry-After in seconds, 0 for none; a date counts from the server's own Date."""
     header = headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdecimal():
         return float(header)
     moment = http_date(header)
     if moment is None:
-        return None
-    return (moment - (http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()
+        return 0.0
+    seconds = (moment - (http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()
+    return max(seconds, 0.0)

@@ -1,4 +1,4 @@
-"""Source against destination: rows in QBO beside rows in `raw`, entity by entity.
+"""Source against destination: objects in QBO beside rows in `raw`, entity by entity.
 
 The settings come from the environment, under the names that `.env` gives them: ``QB_*`` and
 ``TAP_QUICKBOOKS_RAW_*`` for QBO, ``POSTGRES_*`` for the database.
@@ -6,121 +6,43 @@ The settings come from the environment, under the names that `.env` gives them: 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
+import signal
 import sys
-import textwrap
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tap_quickbooks_raw.batches import count_all
 from tap_quickbooks_raw.command_settings import from_environment
-from tap_quickbooks_raw.company import CompanyReader
-from tap_quickbooks_raw.entities import ENTITIES, Reading
+from tap_quickbooks_raw.evidence.store import record
+from tap_quickbooks_raw.evidence.writing import write
 from tap_quickbooks_raw.exceptions import (
-    EntityError,
+    BudgetReached,
+    Interrupted,
     QuickBooksError,
     SettingsError,
-    UnavailableError,
 )
-from tap_quickbooks_raw.planning import ReadingSettings, Task, base_query
-from tap_quickbooks_raw.raw_tables import RawTable, connect, schema_of
+from tap_quickbooks_raw.raw_tables import connect, schema_of
+from tap_quickbooks_raw.read_ahead import in_thread
 from tap_quickbooks_raw.run import Run
 from tap_quickbooks_raw.settings import parse, problems, resolve
+from tap_quickbooks_raw.verification import options as command_line
+from tap_quickbooks_raw.verification.finding import REASON_LENGTH, UNAVAILABLE
+from tap_quickbooks_raw.verification.reporting import document, table
+from tap_quickbooks_raw.verification.scope import Scope
+from tap_quickbooks_raw.verification.verifying import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    import psycopg
-
-    from tap_quickbooks_raw.entities import Entity
     from tap_quickbooks_raw.settings import Settings
+    from tap_quickbooks_raw.verification.finding import Finding
+    from tap_quickbooks_raw.verification.options import Options
 
-UNAVAILABLE = "unavailable"
-REASON_LENGTH = 100
+__all__ = ["REASON_LENGTH", "UNAVAILABLE", "connect", "main", "settings_from"]
 
 logger = logging.getLogger("tap-quickbooks-raw.verify")
-
-
-class Verdict(NamedTuple):
-    """The comparison of one entity.
-
-    Attributes:
-        entity: The entity.
-        source: Rows in QBO, or why they cannot be counted.
-        raw: Living rows in `raw`.
-    """
-
-    entity: Entity
-    source: int | EntityError
-    raw: int
-
-    @property
-    def rows(self) -> int:
-        """Rows in QBO, as far as they are known."""
-        return self.source if isinstance(self.source, int) else 0
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing is missing and nothing is too much."""
-        known = isinstance(self.source, int | UnavailableError)
-        return known and self.rows == self.raw
-
-    @property
-    def text(self) -> str:
-        """The verdict in a word or two."""
-        difference = self.raw - self.rows
-        match self.source:
-            case int() | UnavailableError() if difference:
-                return f"{-difference} missing" if difference < 0 else f"{difference} too many"
-            case int():
-                return "ok"
-            case UnavailableError():
-                return UNAVAILABLE
-            case error:
-                return f"cannot be counted: {textwrap.shorten(str(error), REASON_LENGTH)}"
-
-
-def compare(settings: Settings, connection: psycopg.Connection) -> Iterator[Verdict]:
-    """Count every entity on both sides, QBO first."""
-    run = Run(settings)
-    schema = schema_of(os.environ)
-    try:
-        counts = count_source(run)
-        for entity in ENTITIES:
-            raw = RawTable(connection, entity.stream, schema=schema, realm_id=settings.realm_id)
-            rows = raw.count(settings.start, settings.end)
-            yield Verdict(entity, counts[entity.stream], rows)
-    finally:
-        run.close()
-
-
-def count_source(run: Run) -> dict[str, int | EntityError]:
-    """Count the objects of every entity in QBO, or say why one cannot be counted."""
-    start = run.settings.start
-    countable = [
-        entity for entity in ENTITIES if entity.reading not in {Reading.GET, Reading.RATES}
-    ]
-    queries = [base_query(entity).between(start, run.settings.end) for entity in countable]
-    counted = dict(zip(countable, count_all(run.client, queries), strict=True))
-    counts: dict[str, int | EntityError] = {}
-    for entity in ENTITIES:
-        count = counted.get(entity)
-        counts[entity.stream] = _sweep(run, entity) if count is None else count
-    return counts
-
-
-def _sweep(run: Run, entity: Entity) -> int | EntityError:
-    """Count an entity that QBO does not count: by its ids."""
-    task = Task(entity, run.settings.start)
-    reading = ReadingSettings(end=run.settings.end, settle=run.settings.settle)
-    reader = CompanyReader(run.client, reading, tasks=[task], check=run.check)
-    try:
-        return len({row.id for page in reader.read_all(entity.stream) for row in page.rows})
-    except EntityError as error:
-        return error
-    finally:
-        reader.close()
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -136,47 +58,99 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     return parse(resolved)
 
 
-def table(verdicts: list[Verdict]) -> str:
-    """Lay out the verdicts for reading."""
-    lines = [f"{'entity':<22}{'rows in QBO':>12}{'rows in raw':>12}  verdict"]
-    for verdict in verdicts:
-        source = f"{verdict.source:,}" if isinstance(verdict.source, int) else "-"
-        lines.append(f"{verdict.entity.name:<22}{source:>12}{verdict.raw:>12,}  {verdict.text}")
-    total = sum(verdict.rows for verdict in verdicts)
-    agree = sum(verdict.agrees for verdict in verdicts)
-    lines.append(
-        f"{'total':<22}{total:>12,}{sum(verdict.raw for verdict in verdicts):>12,}"
-        f"  {agree} of {len(verdicts)} agree"
-    )
-    return "\n".join(lines)
-
-
 def main() -> None:
-    """Compare, print the table, exit 0 only if every entity agrees."""
-    parser = argparse.ArgumentParser(
-        prog="tap-quickbooks-raw-verify",
-        description="Compare the rows in QuickBooks Online with the rows in PostgreSQL's raw "
-        "schema, entity by entity. Settings come from the environment: QB_CLIENT_ID, "
-        "QB_CLIENT_SECRET, QB_REALM_ID, QB_REFRESH_TOKEN, POSTGRES_HOST, POSTGRES_PORT, "
-        "POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB, and TAP_QUICKBOOKS_RAW_<SETTING> for "
-        "every other setting of the tap. In a Meltano project: meltano invoke quickbooks-verify.",
-        epilog="Exit code 0: every entity agrees. 1: something is missing or too much, or the "
-        "comparison could not be made.",
-    )
-    parser.parse_args()
+    """Compare, print the table, exit 0 only if every entity agrees or is explained."""
+    options = command_line.parse(sys.argv[1:], os.environ)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logger.setLevel(logging.INFO)
     try:
-        settings = settings_from(os.environ)
-        with connect(os.environ) as connection:
-            verdicts = list(compare(settings, connection))
+        sys.exit(_run(options))
     except QuickBooksError as error:
         logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
         sys.exit(1)
-    sys.stdout.write(f"{table(verdicts)}\n")
-    if not all(verdict.agrees for verdict in verdicts):
+
+
+def _run(options: Options) -> int:
+    settings = settings_from(os.environ)
+    with connect(os.environ) as connection:
+        run = Run(settings)
+        run.command = "verify"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: run.interrupt(number))
+        scope = Scope(run, connection, schema_of(os.environ))
+        verifier = Verifier(scope, options.streams, options.depth)
+        try:
+            ended_by = _verify(verifier, run)
+        finally:
+            run.conclude()
+    findings = _judged(verifier.findings, ended_by, is_strict=options.is_strict)
+    if options.payloads:
+        sys.stdout.write(f"{options.payloads:,} payloads are compared with --seed {options.seed}\n")
+    sys.stdout.write(f"{table(findings)}\n")
+    is_kept = options.evidence is None or _keep(scope, findings, options.evidence)
+    if isinstance(ended_by, Interrupted):
+        return ended_by.exit_code
+    agree = all(finding.agrees for finding in findings)
+    if not agree:
         logger.error(
             "Not everything agrees: run the job again (what changed during the run is read then); "
-            "where rows are too many, `meltano invoke quickbooks-verify:sweep` marks the deleted "
-            "ones; where rows stay missing, run the job with --full-refresh"
+            "--ids names what differs, and --repair mends it"
         )
-        sys.exit(1)
+    return 0 if agree and is_kept and ended_by is None else 1
+
+
+def _verify(verifier: Verifier, run: Run) -> QuickBooksError | None:
+    """Verify as far as possible; return what has ended it early, if something has."""
+    try:
+        # In a thread, so that a signal ends all waiting.
+        in_thread(verifier.verify, check=run.check)
+    except BudgetReached as limit:
+        run.limit = limit
+        run.is_over = True
+        logger.warning("Stopped at a limit (%s): not everything was compared", limit)
+        return limit
+    except QuickBooksError as error:
+        logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
+        return error
+    run.is_over = True
+    return None
+
+
+def _judged(
+    findings: Sequence[Finding], ended_by: QuickBooksError | None, *, is_strict: bool
+) -> list[Finding]:
+    """Return the findings; what was not finished does not agree."""
+    for finding in findings:
+        if ended_by is not None:
+            finding.stop(ended_by)
+        if is_strict:
+            finding.faults += finding.excused
+            finding.excused = []
+    return list(findings)
+
+
+def _keep(scope: Scope, findings: Sequence[Finding], folder: Path) -> bool:
+    """Write down what was found; return whether that could be done."""
+    try:
+        # A connection of its own: that of the comparison may be in the middle of something.
+        with connect(os.environ) as connection:
+            scope = replace(scope, connection=connection)
+            told = document(scope, findings, options=sys.argv[1:])
+            is_recorded = _is_done(lambda: record(connection, told, schema=scope.schema))
+    except SettingsError as error:
+        logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
+        return False
+    return _is_done(lambda: _show(write(told, folder)[1])) and is_recorded
+
+
+def _show(page: Path) -> None:
+    sys.stdout.write(f"Evidence: {page}\n")
+
+
+def _is_done(work: Callable[[], None]) -> bool:
+    try:
+        work()
+    except SettingsError as error:
+        logger.error("%s; --no-evidence leaves it out", error)  # noqa: TRY400  As above.
+        return False
+    return True

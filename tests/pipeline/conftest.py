@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 REALM = "4620816365000001"
+RAW = "target-postgres-raw"
+STOCK = "target-postgres"
+both_loaders = pytest.mark.parametrize("loader", [RAW, STOCK])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,6 +71,12 @@ def company() -> Iterator[RunningSimulator]:
         yield simulator
 
 
+@pytest.fixture
+def loader() -> str:
+    """The loader of the tests that do not ask for `both_loaders`."""
+    return RAW
+
+
 @dataclass
 class Project:
     """A copy of the Meltano project with state and tokens of its own, and no `.env`."""
@@ -75,6 +84,7 @@ class Project:
     folder: Path
     environment: dict[str, str]
     postgres: Mapping[str, str]
+    loader: str = RAW
     extra: dict[str, str] = field(default_factory=dict)
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
@@ -95,16 +105,33 @@ class Project:
         output, _ = process.communicate(timeout=240)
         return process.returncode, output
 
-    def load(self, *options: str, loader: str = "target-postgres", **environment: str) -> str:
+    @property
+    def pipeline(self) -> tuple[str, str]:
+        """What `meltano run` is to run."""
+        return "tap-quickbooks-raw", self.loader
+
+    @property
+    def state_id(self) -> str:
+        """The name of the pipeline's state."""
+        return f"dev:tap-quickbooks-raw-to-{self.loader}"
+
+    def load(self, *options: str, **environment: str) -> str:
         """Run the whole pipeline, which has to succeed; return its output."""
-        code, output = self.meltano("run", *options, "tap-quickbooks-raw", loader, **environment)
+        code, output = self.meltano("run", *options, *self.pipeline, **environment)
         assert code == 0, output
         return output
 
-    def state(self, state_id: str = "dev:tap-quickbooks-raw-to-target-postgres") -> dict[str, dict]:
+    def state(self, state_id: str | None = None) -> dict[str, dict]:
         """The bookmarks that Meltano has."""
         process = subprocess.run(
-            [str(BIN / "meltano"), "--log-level", "error", "state", "get", state_id],
+            [
+                str(BIN / "meltano"),
+                "--log-level",
+                "error",
+                "state",
+                "get",
+                state_id or self.state_id,
+            ],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -135,17 +162,24 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, database: dict[str, str], company: RunningSimulator) -> Project:
+def project(
+    tmp_path: Path, database: dict[str, str], company: RunningSimulator, loader: str
+) -> Project:
     """The project, set up for the simulated company and the empty database."""
-    return make_project(tmp_path, database, company)
+    return make_project(tmp_path, database, company, loader=loader)
 
 
 def make_project(
-    folder: Path, database: Mapping[str, str], simulator: RunningSimulator, realm: str = REALM
+    folder: Path,
+    database: Mapping[str, str],
+    simulator: RunningSimulator,
+    realm: str = REALM,
+    *,
+    loader: str = RAW,
 ) -> Project:
     """Copy the project; its plugins are those that `make install` has installed."""
     shutil.copy(PROJECT / "meltano.yml", folder)
-    for name in ("plugins", "tap-quickbooks-raw"):
+    for name in ("orchestrate", "plugins", "tap-quickbooks-raw"):
         (folder / name).symlink_to(PROJECT / name)
     (folder / ".meltano").mkdir()
     for kind in ("extractors", "loaders", "utilities"):
@@ -169,4 +203,4 @@ def make_project(
         "TAP_QUICKBOOKS_RAW_TOKEN_URL": simulator.token_url,
         **database,
     }
-    return Project(folder, environment, database)
+    return Project(folder, environment, database, loader)

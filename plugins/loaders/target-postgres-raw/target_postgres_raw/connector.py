@@ -6,11 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
+from paramiko import SSHException  # type: ignore[import-untyped]  # The tunnel's.
 from psycopg import sql
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.exc import ArgumentError
 from target_postgres.connector import PostgresConnector
 from target_postgres.driver import PSYCOPG3
 from typing_extensions import override
+
+from target_postgres_raw.failures import LoadError, clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,14 +23,15 @@ if TYPE_CHECKING:
 
     from target_postgres_raw.sinks import Prepared
 
+# Without a length: a cast to one would cut what is too long, and not refuse it.
 COLUMNS = sqlalchemy.text("""
-    SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
+    SELECT attname, format_type(atttypid, -1) FROM pg_attribute
     WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 AND NOT attisdropped
 """)
 UNIQUE = sqlalchemy.text("""
     SELECT EXISTS (
         SELECT FROM pg_index
-        WHERE indrelid = CAST(:name AS regclass) AND indisunique AND indisvalid
+        WHERE indrelid = CAST(:name AS regclass) AND indisunique AND indisvalid AND indimmediate
         AND indpred IS NULL AND indexprs IS NULL
         AND (
             SELECT array_agg(attname::text ORDER BY attname::text) FROM pg_attribute
@@ -93,6 +98,32 @@ class RawConnector(PostgresConnector):
         with self._connect() as connection:
             parameters = {"name": _quoted(schema, name), "keys": sorted(columns)}
             return bool(connection.scalar(UNIQUE, parameters))
+
+
+def make_connector(config: dict[str, Any]) -> RawConnector:
+    """Return the connector that the settings describe.
+
+    Raises:
+        LoadError: They describe none.
+    """
+    try:
+        connector = RawConnector(config)
+        has_psycopg = connector.has_psycopg
+    except (ArgumentError, ImportError, KeyError, OSError, SSHException, ValueError) as error:
+        # What is wrong in an address may be a part of its password.
+        secret = isinstance(error, ValueError) and config.get("sqlalchemy_url")
+        why = "" if secret else f": {clip(str(error))}"
+        raise LoadError(
+            f"The settings do not lead to a database ({type(error).__name__}{why}). "
+            "Check sqlalchemy_url, dialect+driver, the ssl_ settings (ssl_storage_directory has to "
+            "be there) and ssh_tunnel."
+        ) from error
+    if config.get("use_copy") and not has_psycopg:
+        raise LoadError(
+            "use_copy needs the driver psycopg: let sqlalchemy_url begin with "
+            "postgresql+psycopg://, or switch use_copy off."
+        )
+    return connector
 
 
 def _quoted(schema: str | None, name: str) -> str:

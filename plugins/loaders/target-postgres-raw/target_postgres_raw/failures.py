@@ -25,7 +25,7 @@ REPEAT_SECONDS = 0.2
 
 # SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 CONFLICTS = {"40001", "40P01"}
-OUTAGES = {"57P01", "57P02", "57P03", "53300"}
+OUTAGES = {"25P03", "57P01", "57P02", "57P03", "57P05", "53300"}
 ADVICE = {
     "25006": "the database takes no writes; load into the primary server",
     "28000": "check user and host",
@@ -35,8 +35,8 @@ ADVICE = {
     "42P10": "give the table a primary key or a unique constraint on the stream's key",
     "53100": "make room on the database's disk",
     "53200": "the server is out of memory; lower batch_size_bytes",
-    "55P03": "another session keeps the table locked",
-    "57014": "raise statement_timeout, or lower batch_size_rows",
+    "55P03": "another session keeps the table or the row locked",
+    "57014": "if that was statement_timeout, raise it or lower batch_size_rows",
 }
 WORDS_LIMIT = 300
 
@@ -75,7 +75,14 @@ def is_outage(error: psycopg.Error) -> bool:
     # The driver has no SQLSTATE of a refused connection; a server that gives its own reason
     # for refusing is not gone, unless it starts or stops.
     words = str(error)
-    passing = ("starting up", "shutting down", "recovery", "too many", "remaining connection")
+    passing = (
+        "starting up",
+        "shutting down",
+        "recovery",
+        "not yet accepting",
+        "too many",
+        "remaining connection",
+    )
     lasting = ("FATAL", "does not support SSL")
     return isinstance(error, psycopg.OperationalError) and (
         not any(word in words for word in lasting) or any(word in words for word in passing)

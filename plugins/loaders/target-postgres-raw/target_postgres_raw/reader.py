@@ -8,7 +8,7 @@ import select
 import sys
 from collections import Counter
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from singer_sdk.io_base import GenericSingerReader, SingerMessageType
@@ -32,6 +32,38 @@ class RecordLine(msgspec.Struct):
     record: dict[str, msgspec.Raw]
 
 
+class _Properties(msgspec.Struct):
+    properties: Annotated[dict[str, dict[str, Any]], msgspec.Meta(min_length=1)]
+
+
+class _SchemaLine(msgspec.Struct):
+    stream: str
+    schema: _Properties
+    key_properties: list[str] | None = None
+
+
+class _StateLine(msgspec.Struct):
+    value: Any
+
+
+class _ActivateVersionLine(msgspec.Struct):
+    stream: str
+    version: int
+
+
+class _BatchLine(msgspec.Struct):
+    stream: str
+    encoding: dict[str, Any]
+    manifest: list[str]
+
+
+# What must be true of a message for the SDK to take it.
+FORMS: dict[str, type[msgspec.Struct]] = {
+    SingerMessageType.SCHEMA: _SchemaLine,
+    SingerMessageType.STATE: _StateLine,
+    SingerMessageType.ACTIVATE_VERSION: _ActivateVersionLine,
+    SingerMessageType.BATCH: _BatchLine,
+}
 _decode_record = msgspec.json.Decoder(RecordLine).decode
 
 
@@ -98,36 +130,44 @@ class LineReader(GenericSingerReader[bytes]):
             self.line = line
             try:
                 record = _decode_record(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                record = None
-            if record is None:
-                counts[self._take(line, callbacks)] += 1
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                why = str(error)
+            except RecursionError:
+                raise InvalidInputLine(f"Nested too deeply: {_quote(line)}") from None
             else:
                 take_record(record)
                 records += 1
+                continue
+            counts[self._take(line, why, callbacks)] += 1
         counts[SingerMessageType.RECORD] += records
         return counts
 
-    def _take(self, line: bytes, callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> str:
-        """Process a line as the SDK does; no RECORD comes here that is one."""
+    def _take(
+        self, line: bytes, why: str, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> str:
+        """Process a line as the SDK does; `why` says what it lacks to be a RECORD."""
         if not line.strip():
             return ""
         message = self.deserialize_json(line)
         self.assert_line_requires(message, {"type"})
-        kind: str = message["type"]
+        kind = message["type"]
         if kind == SingerMessageType.RECORD:
-            self.assert_line_requires(message, {"stream", "record"})
-            raise InvalidInputLine(f"No RECORD message: {_quote(line)}")
-        if kind not in callbacks:
+            raise InvalidInputLine(f"No RECORD message ({why}): {_quote(line)}")
+        form = FORMS.get(kind) if isinstance(kind, str) else None
+        if form is None:
             raise InvalidInputLine(f"Unknown message type: {_quote(line)}")
+        try:
+            msgspec.convert(message, form)
+        except msgspec.ValidationError as error:
+            raise InvalidInputLine(f"No {kind} message ({error}): {_quote(line)}") from None
         callbacks[kind](message)
-        return kind
+        return str(kind)
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         try:
             message = deserialize_json(line)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInputLine(f"Not a line of JSON ({error}): {_quote(line)}") from None
         if not isinstance(message, dict):
             raise InvalidInputLine(f"No Singer message: {_quote(line)}")

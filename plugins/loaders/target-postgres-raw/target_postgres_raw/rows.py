@@ -30,6 +30,7 @@ NULL = b"\xff\xff\xff\xff"
 # What only its own type knows how to read from JSON; streams that have such go the stock way.
 JSON_TYPES = {"json", "jsonb"}
 INTEGER_TYPES = {"smallint", "integer", "bigint"}
+INTEGER_DIGITS = 19  # Of a bigint; 1e999999999 is not worth writing out.
 
 _length = struct.Struct(">i").pack
 _decode_text = msgspec.json.Decoder(str).decode
@@ -41,10 +42,19 @@ class Layout:
 
     Attributes:
         columns: The names, the key's first.
+        staged: The names that the staging table has, which all layouts of the stream share.
     """
 
-    def __init__(self, stream: str, columns: Sequence[tuple[str, Encode]], keys: int) -> None:
+    def __init__(
+        self,
+        stream: str,
+        columns: Sequence[tuple[str, Encode]],
+        *,
+        keys: int,
+        staged: tuple[str, ...],
+    ) -> None:
         self.columns = tuple(name for name, _ in columns)
+        self.staged = staged
         self._stream = stream
         self._encoders = columns
         self._keys = self.columns[:keys]
@@ -121,7 +131,10 @@ class Layouts:
         columns = tuple(name for name in self._encoders if name in record)
         self.ignored.update(set(names) - set(columns))
         layout = self._by_columns.get(columns) or Layout(
-            self.stream, [(name, self._encoders[name]) for name in columns], len(self._keys)
+            self.stream,
+            [(name, self._encoders[name]) for name in columns],
+            keys=len(self._keys),
+            staged=tuple(self._encoders),
         )
         self._by_names[names] = self._by_columns[columns] = layout
         return layout
@@ -188,7 +201,7 @@ def _integer(value: msgspec.Raw) -> bytes:
     if not sent.isdigit() and sent[:1] in b"-0123456789":
         try:
             number = Decimal(sent.decode())
-            if number == number.to_integral_value():
+            if number.adjusted() < INTEGER_DIGITS and number == number.to_integral_value():
                 sent = b"%d" % int(number)
         except InvalidOperation:
             pass  # PostgreSQL refuses it too, and its words are those of the column's type.

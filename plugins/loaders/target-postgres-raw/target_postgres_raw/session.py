@@ -68,10 +68,10 @@ class Session:
             with connection.transaction():
                 used = set()
                 for table, run in runs:
-                    if run.layout.columns in used:
+                    if run.layout.staged in used:
                         stage = self._stage(connection, run.layout)
                         connection.execute(sql.SQL("TRUNCATE {}").format(stage))
-                    used.add(run.layout.columns)
+                    used.add(run.layout.staged)
                     self._merge(connection, table, run.layout, run.rows)
         except psycopg.Error as error:
             if misfit := find_misfit(
@@ -109,13 +109,14 @@ class Session:
     def _stage(self, connection: psycopg.Connection, layout: Layout) -> sql.Identifier:
         """Return the staging table for a layout, which all tables share that have its columns.
 
+        There are few, for the end of a transaction empties each of them, used or not.
         Rows of up to a page stay in one piece, and nothing is compressed that is dropped at the
         end of the transaction.
         """
-        if stage := self._stages.get(layout.columns):
+        if stage := self._stages.get(layout.staged):
             return stage
         name = f"target_postgres_raw_{len(self._stages)}"
-        names = [sql.Identifier(column) for column in layout.columns]
+        names = [sql.Identifier(column) for column in layout.staged]
         with connection.transaction():
             connection.execute(
                 sql.SQL(
@@ -135,7 +136,7 @@ class Session:
                 )
             )
         stage = sql.Identifier("pg_temp", name)
-        self._stages[layout.columns] = stage
+        self._stages[layout.staged] = stage
         return stage
 
     def _merge(

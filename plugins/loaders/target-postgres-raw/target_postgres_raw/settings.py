@@ -7,6 +7,8 @@ from typing import Any
 from singer_sdk import typing as th
 
 DEFAULT_ROWS = 10_000
+DEFAULT_BYTES = 8 * 1024 * 1024
+DEFAULT_SECONDS = 5
 OWN_SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
         "version_columns",
@@ -33,14 +35,14 @@ OWN_SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
         "batch_size_bytes",
         th.IntegerType(minimum=1),
-        default=8 * 1024 * 1024,
+        default=DEFAULT_BYTES,
         description="Bytes after which a batch is written, if it has not batch_size_rows before. "
         "Two batches are in memory: one is filled while the other is written.",
     ),
     th.Property(
         "batch_size_seconds",
         th.NumberType(minimum=0),
-        default=5,
+        default=DEFAULT_SECONDS,
         description="Seconds after which a batch is written, however small it is.",
     ),
 ).to_dict()

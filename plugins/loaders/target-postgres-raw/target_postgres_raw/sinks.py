@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.types import JSON, Boolean, Date, DateTime, Integer, Numeric, String, Time, Uuid
 from target_postgres.sinks import PostgresSink
 from typing_extensions import override
 
 from target_postgres_raw.connector import RawConnector
-from target_postgres_raw.failures import persist
+from target_postgres_raw.failures import LoadError, clip, persist
 from target_postgres_raw.merge import Guards, Table
 from target_postgres_raw.rows import Layouts
 
@@ -84,8 +84,16 @@ class RawSink(PostgresSink):
                 made = getattr(error.orig, "sqlstate", "") in {"23505", "42P06", "42P07", "42701"}
                 if not made or attempt == SETUP_ATTEMPTS:
                     raise
+            except InvalidRequestError as error:
+                raise self._unprepared("it is no table, but a view or the like") from error
+            except NotImplementedError as error:
+                unknown = "a column has a type that the stock loader does not know"
+                raise self._unprepared(clip(str(error)) or unknown) from error
             else:
                 return
+
+    def _unprepared(self, why: str) -> LoadError:
+        return LoadError(f"Stream {self.stream_name}: its table cannot be prepared: {why}.")
 
     def _is_part_of(self, known: Prepared) -> bool:
         return known.table.keys == tuple(self.key_properties) and all(
@@ -116,6 +124,11 @@ class RawSink(PostgresSink):
     def _prepare(self, schema: str | None, name: str) -> Prepared:
         types = self.connector.column_types(schema, name)
         properties = self.schema["properties"]
+        if cut := [column for column in properties if column not in types]:
+            raise LoadError(
+                f"Stream {self.stream_name}: its table cannot have the column {cut[0]}: "
+                "PostgreSQL's names end after 63 bytes."
+            )
         table = Table(
             stream=self.stream_name,
             schema=schema,
@@ -126,11 +139,15 @@ class RawSink(PostgresSink):
         )
         layouts = Layouts(
             self.stream_name,
-            {column: types[column] for column in properties},
+            {column: self._form(types[column], properties[column]) for column in properties},
             table.keys,
             sanitize=self.connector.sanitize_null_text_characters,
         )
         return Prepared(table, layouts, properties)
+
+    def _form(self, type_: str, schema: dict[str, Any]) -> str:
+        """The type that a column's values are sent as: a document is one in a text, too."""
+        return "jsonb" if isinstance(self.connector.to_sql_type(schema), JSON) else type_
 
     def _guards(self, columns: Mapping[str, Any]) -> Guards:
         def named(setting: str) -> Sequence[str]:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 from singer_sdk.exceptions import (
-    InvalidRecord,
-    MissingKeyPropertiesError,
+    ConfigValidationError,
     RecordsWithoutSchemaException,
+    SingerSDKError,
 )
-from singer_sdk.singerlib.exceptions import InvalidInputLine
-from sqlalchemy.exc import DBAPIError
+from singer_sdk.singerlib.exceptions import SingerError
+from sqlalchemy.exc import SQLAlchemyError
 from target_postgres.target import TargetPostgres
 from typing_extensions import override
 
 from target_postgres_raw.chunk import Chunk
-from target_postgres_raw.connector import RawConnector
+from target_postgres_raw.connector import make_connector
 from target_postgres_raw.failures import LoadError, clip, database_error, in_words
 from target_postgres_raw.reader import LineReader, RecordLine
 from target_postgres_raw.session import Session
-from target_postgres_raw.settings import DEFAULT_ROWS, OWN_SETTINGS
+from target_postgres_raw.settings import (
+    DEFAULT_BYTES,
+    DEFAULT_ROWS,
+    DEFAULT_SECONDS,
+    OWN_SETTINGS,
+)
 from target_postgres_raw.sinks import Prepared, RawSink
 from target_postgres_raw.writer import Writer
 
@@ -32,18 +38,11 @@ if TYPE_CHECKING:
 
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
+    from target_postgres_raw.connector import RawConnector
 
 SWITCH_SECONDS = 0.0005
-FAILURES = (
-    LoadError,
-    InvalidInputLine,
-    InvalidRecord,
-    MissingKeyPropertiesError,
-    RecordsWithoutSchemaException,
-    NotImplementedError,  # The stock connector's, for a column that would have to be altered.
-    DBAPIError,
-    psycopg.Error,
-)
+# Whatever comes from outside: the settings, the tap, the database, and the files of a BATCH.
+FAILURES = (LoadError, SingerError, SingerSDKError, SQLAlchemyError, psycopg.Error, OSError)
 
 
 class TargetPostgresRaw(TargetPostgres):
@@ -64,10 +63,14 @@ class TargetPostgresRaw(TargetPostgres):
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except AssertionError as error:  # The stock loader's, for settings that do not fit.
+            raise ConfigValidationError(str(error), errors=[str(error)]) from None
         self._rows: int = self.config.get("batch_size_rows") or DEFAULT_ROWS
-        self._bytes: int = self.config["batch_size_bytes"]
-        self._seconds: float = float(self.config["batch_size_seconds"])
+        self._bytes: int = self.config.get("batch_size_bytes") or DEFAULT_BYTES
+        seconds = self.config.get("batch_size_seconds")
+        self._seconds: float = DEFAULT_SECONDS if seconds is None else float(seconds)
         self._chunk = Chunk()
         self._prepared: dict[str, Prepared] = {}
         self._validators: dict[str, BaseJSONSchemaValidator] = {}
@@ -83,6 +86,8 @@ class TargetPostgresRaw(TargetPostgres):
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             super().invoke(**options)
+        except ConfigValidationError:
+            raise  # The SDK has the words.
         except FAILURES as failure:
             error = database_error(failure)
             cls.logger.critical(in_words(error, "Loading") if error else clip(str(failure)))
@@ -92,7 +97,7 @@ class TargetPostgresRaw(TargetPostgres):
     @override
     def target_connector(self) -> RawConnector:
         if self._target_connector is None:
-            self._target_connector = RawConnector(dict(self.config))
+            self._target_connector = make_connector(dict(self.config))
             # With a tunnel it takes the signals for itself.
             self._setup_signal_handlers()
         return self._target_connector
@@ -127,7 +132,10 @@ class TargetPostgresRaw(TargetPostgres):
                 f"Stream {stream}: a record came before the stream's schema."
             )
         line = self.message_reader.line
-        super()._process_record_message(self.message_reader.deserialize_json(line))
+        try:
+            super()._process_record_message(self.message_reader.deserialize_json(line))
+        except ValueError as error:  # The stock loader's, for a moment that is none.
+            raise LoadError(f"Stream {stream}: {clip(str(error))}") from error
         self._chunk.count(len(line))
 
     def _validate(self, stream: str) -> None:
@@ -152,12 +160,10 @@ class TargetPostgresRaw(TargetPostgres):
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        self._assert_line_requires(message_dict, requires={"value"})
         self._chunk.note(message_dict["value"])
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        self._assert_line_requires(message_dict, requires={"stream", "version"})
         self._assert_sink_exists(message_dict["stream"])
         self._write()
         self._writer.wait()
@@ -165,7 +171,6 @@ class TargetPostgresRaw(TargetPostgres):
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
         stream = message_dict["stream"]
         self._assert_sink_exists(stream)
         if stream in self._prepared and any(self._prepared[stream].table.guards):
@@ -176,7 +181,10 @@ class TargetPostgresRaw(TargetPostgres):
             )
         self._write()
         self._writer.wait()
-        super()._process_batch_message(message_dict)
+        try:
+            super()._process_batch_message(message_dict)
+        except NotImplementedError as error:
+            raise LoadError(f"Stream {stream}: {error}") from None
 
     @override
     def _handle_max_record_age(self) -> None:
@@ -184,8 +192,16 @@ class TargetPostgresRaw(TargetPostgres):
 
     @override
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(state, default=float) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(state, default=float) + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            # What is left in there would be tried again at the end of the process.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise LoadError(
+                f"The state cannot be told: standard output says {error.strerror}. "
+                "The rows are committed; the next run repeats them."
+            ) from error
 
     def _write_if_due(self) -> None:
         chunk = self._chunk
@@ -220,7 +236,8 @@ class TargetPostgresRaw(TargetPostgres):
         stream = prepared.layouts.stream
         if runs := chunk.runs.get(prepared.table):
             rows = sum(len(run.rows) for run in runs)
-            self._sinks_active[stream].record_counter_metric.increment(rows)
+            if sink := self._sinks_active.get(stream):  # Not one whose schema has been refused.
+                sink.record_counter_metric.increment(rows)
         unknown = {name for name in prepared.layouts.ignored if not name.startswith("_sdc_")}
         if unknown:
             self.logger.warning(
@@ -264,7 +281,8 @@ class TargetPostgresRaw(TargetPostgres):
         if self._current_writer:
             self._current_writer.close()
             self._current_writer = None
-        self.target_connector.engine.dispose()
+        if self._target_connector is not None:
+            self._target_connector.engine.dispose()
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

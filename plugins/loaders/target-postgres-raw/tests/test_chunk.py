@@ -61,6 +61,13 @@ def test_records_with_the_same_columns_make_one_run() -> None:
     assert [len(run.rows) for run in chunk.runs[TABLE]] == [200, 100]
 
 
+def test_all_sets_of_columns_share_a_staging_table() -> None:
+    """The end of a transaction empties each of a session's, which takes its time."""
+    layouts = _layouts()
+    records = (_record(id="1"), _record(id="1", a=1), _record(b=2, id="1"))
+    assert {layouts.layout(record).staged for record in records} == {("id", "a", "b")}
+
+
 def test_rows_can_be_taken_apart_again() -> None:
     layout = _layouts().layout(_record(id="k\n\t\\", a=None, b={"x": None}))
     row = layout.encode(_record(id="k\n\t\\", a=None, b={"x": None}))

@@ -68,34 +68,6 @@ def test_an_escaped_nul_in_a_text_is_named(database: Any, singer: Any) -> None:
     assert "column realm_id does not fit: invalid byte sequence" in _last_line(said)
 
 
-@pytest.mark.parametrize(
-    ("messages", "words"),
-    [
-        ([b'{"type": "RECORD", "stream": "x", "record": {}}'], "Stream x: a record came before"),
-        ([b'{"type": "RECORD", "stream": "x"}'], "missing required record"),
-        ([b'{"type": "RECORD", "stream": "x", "record": 1}'], "No RECORD message"),
-        ([b'{"type": "RECORD", "stre'], "Not a line of JSON"),
-        ([b"[]"], "No Singer message"),
-        ([b'{"type": "NEWS"}'], "Unknown message type"),
-        ([b'{"type": "ACTIVATE_VERSION", "stream": "x", "version": 1}'], "stream 'x'"),
-    ],
-)
-def test_lines_that_are_no_messages(
-    database: Any, singer: Any, messages: list[bytes], words: str
-) -> None:
-    before = (singer.schema(), singer.living("1", {}, 1, 1), singer.state(1))
-    code, states, said = database.run(*before, *messages, batch_size_rows=1)
-    assert code == 1
-    assert words in _last_line(said)
-    assert states == [{"at": 1}]
-
-
-def test_a_record_without_its_key_is_named(database: Any, singer: Any) -> None:
-    code, _, said = database.run(singer.schema(), singer.record(id="5", payload={}))
-    assert code == 1
-    assert "a record (id=5) lacks the key column realm_id" in _last_line(said)
-
-
 def test_validation_is_done_where_it_is_asked_for(database: Any, singer: Any) -> None:
     record = singer.living("1", "text", 1, 1)
     assert database.run(singer.schema(), record)[0] == 0
@@ -104,16 +76,19 @@ def test_validation_is_done_where_it_is_asked_for(database: Any, singer: Any) ->
     assert "'text' is not of type 'object', 'null'" in _last_line(said)
 
 
-def test_batch_messages_do_not_pass_the_guards(database: Any, singer: Any) -> None:
-    batch = {
-        "type": "BATCH",
-        "stream": "qb_invoices",
-        "encoding": {"format": "jsonl", "compression": "none"},
-        "manifest": ["file:///nothing"],
-    }
-    code, _, said = database.run(singer.schema(), batch)
-    assert code == 1
-    assert "version_columns" in _last_line(said)
+def test_nobody_takes_the_state(database: Any, singer: Any) -> None:
+    """Meltano has died; the rows are there."""
+    process = database.start()
+    process.stdout.close()
+    process.stdin.write(singer.lines([singer.schema(), singer.living("1", {}, 1, 1)]))
+    process.stdin.write(singer.lines([singer.state(1)]))
+    process.stdin.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    assert "standard output says Broken pipe" in _last_line(said)
+    assert "Exception ignored" not in said
+    assert database.rows(COUNT) == [(1,)]
 
 
 def test_missing_privileges(database: Any, singer: Any) -> None:
@@ -172,7 +147,7 @@ def test_a_table_that_stays_locked(database: Any, singer: Any) -> None:
             singer.schema(), singer.living("1", {}, 1, 1), singer.state(1), **impatient
         )
     assert (code, states) == (1, [])
-    assert "another session keeps the table locked" in _last_line(said)
+    assert "another session keeps the table or the row locked" in _last_line(said)
 
 
 def test_a_table_without_a_key_goes_the_stock_way(database: Any, singer: Any) -> None:
@@ -228,6 +203,32 @@ def test_a_server_that_does_not_come_back(
     assert stopped.is_set()
     local.start()
     assert database.rows(COUNT) == [(0,)]
+
+
+def test_a_session_that_has_waited_too_long_is_made_anew(
+    database: Any, singer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tap is slower than the server is patient."""
+    url = database.url.replace("postgresql:", "postgresql+psycopg:")
+    patience = "options=-cidle_session_timeout%3D50&application_name=impatient"
+    target = TargetPostgresRaw(
+        config=database.config | {"sqlalchemy_url": f"{url}?{patience}", "batch_size_rows": 1}
+    )
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'impatient'"
+
+    def lines() -> Any:
+        yield singer.lines([singer.schema()]).decode()
+        for number in (1, 2):
+            # A batch is written when the next line comes.
+            for key in (number, -number):
+                yield singer.lines([singer.living(str(key), {}, 1, 1)]).decode()
+            query = f"SELECT count(*) FROM raw.qb_invoices WHERE id = '{number}'"
+            while database.rows(query) != [(1,)] or database.rows(left) != [(0,)]:
+                time.sleep(0.02)
+
+    target.listen(lines())
+    assert "idle-session timeout; trying again" in caplog.text
+    assert database.rows(COUNT) == [(4,)]
 
 
 def test_a_conflict_is_tried_again(database: Any, singer: Any) -> None:

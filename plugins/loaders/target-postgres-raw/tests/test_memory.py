@@ -23,7 +23,7 @@ def _peak(process: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rows", "size"), [(200_000, 50), (40, 2_000_000)], ids=["many small", "few large"]
+    ("rows", "size"), [(100_000, 1_500), (40, 2_000_000)], ids=["many small", "few large"]
 )
 def test_memory_stays_flat(database: Any, singer: Any, rows: int, size: int) -> None:
     head, tail = singer.lines([singer.living("KEY", {"text": "\\" + "x" * size}, 1, 1)]).split(

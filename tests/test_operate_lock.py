@@ -1,0 +1,107 @@
+"""A company is read by one run at a time, whatever started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from tap_quickbooks_raw import exclusive
+from tap_quickbooks_raw.exceptions import CompanyError, SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REALM = "4620816365000001"
+HOLDER = """
+import sys, time
+from tap_quickbooks_raw import exclusive
+with exclusive.hold(sys.argv[1], sys.argv[2], what="a test"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def extractor(tmp_path: Path) -> dict[str, str]:
+    """What Meltano tells an extractor."""
+    return {"MELTANO_PROJECT_ROOT": str(tmp_path), "MELTANO_EXTRACTOR_NAME": "tap-quickbooks-raw"}
+
+
+def test_a_second_run_is_refused_and_told_who_reads(
+    tmp_path: Path, extractor: dict[str, str]
+) -> None:
+    with exclusive.hold(str(tmp_path), REALM, what="quickbooks-operate:weekly"):
+        with pytest.raises(CompanyError) as caught, exclusive.load(REALM, extractor):
+            pytest.fail("both read")
+
+        assert "\n" not in str(caught.value)
+        assert (
+            f"Another run of company (realm) {REALM} is in progress (quickbooks-operate:weekly, "
+            f"process {os.getpid()}, since 20"
+        ) in str(caught.value)
+
+
+def test_runs_one_after_another_are_let_in(extractor: dict[str, str]) -> None:
+    for _ in range(2):
+        with exclusive.load(REALM, extractor):
+            pass
+
+
+def test_companies_and_projects_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for project in ("one", "two"):
+            for realm in ("1", "2"):
+                stack.enter_context(exclusive.hold(str(tmp_path / project), realm, what="a load"))
+
+
+def test_what_the_holder_has_started_is_let_in(tmp_path: Path, extractor: dict[str, str]) -> None:
+    with exclusive.hold(str(tmp_path), REALM, what="weekly") as lock:
+        with exclusive.load(REALM, extractor | {exclusive.HELD: str(lock)}):
+            pass
+        other = str(exclusive.lock_of(str(tmp_path), "1"))
+        with (
+            pytest.raises(CompanyError),
+            exclusive.load(REALM, extractor | {exclusive.HELD: other}),
+        ):
+            pytest.fail("the lock of another company was taken for this one's")
+
+
+@pytest.mark.parametrize("missing", ["MELTANO_PROJECT_ROOT", "MELTANO_EXTRACTOR_NAME"])
+def test_outside_of_meltano_nothing_is_held(
+    tmp_path: Path, extractor: dict[str, str], missing: str
+) -> None:
+    del extractor[missing]
+    with exclusive.hold(str(tmp_path), REALM, what="x"), exclusive.load(REALM, extractor):
+        pass
+
+
+def test_a_killed_run_holds_nothing(tmp_path: Path, extractor: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path), REALM], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(CompanyError, match=f"process {holder.pid}"),
+            exclusive.load(REALM, extractor),
+        ):
+            pytest.fail("both read")
+        holder.send_signal(signal.SIGKILL)
+
+    with exclusive.load(REALM, extractor):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".meltano").write_text("")
+
+    with pytest.raises(SettingsError) as caught, exclusive.hold(str(tmp_path), REALM, what="x"):
+        pytest.fail("held nothing")
+
+    assert f"the lock {exclusive.lock_of(str(tmp_path), REALM)} cannot be used" in str(caught.value)
+    assert "\n" not in str(caught.value)
