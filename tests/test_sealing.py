@@ -33,7 +33,11 @@ def test_without_a_key_tokens_are_plain() -> None:
     assert msgspec.json.decode(Seal().close(TOKEN), type=Token) == TOKEN
 
 
-@pytest.mark.parametrize("keys", [f"{NEW},{OLD}", f"{NEW} {OLD}", f" {NEW} ,\n{OLD},"])
+@pytest.mark.parametrize(
+    "keys",
+    [f"{NEW},{OLD}", f"{NEW} {OLD}", f" {NEW} ,\n{OLD},"],
+    ids=["comma", "blank", "more of both"],
+)
 def test_the_first_key_seals_and_all_of_them_open(keys: str) -> None:
     both = Seal(keys)
 
