@@ -24,7 +24,7 @@ run: install ## Load the whole company into PostgreSQL's raw schema, then verify
 	@$(VENV)/python orchestrate/run.py
 
 test: install check ## Run every test, lint and type check
-	@$(VENV)/pytest
+	@$(VENV)/pytest --numprocesses auto --dist worksteal
 
 check: .venv/installed ## Lint and type check only
 	@$(VENV)/ruff check

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,7 +57,13 @@ class Marker:
         self._connection = connection
         self._realm_id = realm_id
         self._table = sql.Identifier(schema, "qb_backfills")
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        # Looked for first: who may not make a schema may not even if it is there.
+        found = connection.execute(
+            "SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)
+        ).fetchone()
+        if found is None:
+            name = sql.Identifier(schema)
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
         connection.execute(
             sql.SQL(
                 "CREATE TABLE IF NOT EXISTS {} (realm_id text, started_at_utc timestamptz,"
@@ -128,11 +135,17 @@ def backfill_once(runner: Runner, realm_id: str, *, again: bool) -> int:
     outcome = outcome_since(runs_file(variables), realm_id, moment)
     if loaded or outcome != "complete":
         return say_what_is_left(loaded, outcome)
+    # First, since what is marked is not looked at again.
+    if not hand_on(runner, suffix):
+        say(
+            "The state of the backfill could not be handed on to the other runs, so it is not "
+            "marked complete; see the lines above, and start it again."
+        )
+        return 1
     with connect(variables) as connection:
         Marker(connection, schema_of(variables), realm_id).complete(
             started, datetime.now(UTC), is_verified=not verified
         )
-    hand_on(runner, suffix)
     say(f"The backfill of company (realm) {realm_id} is complete.")
     return verified
 
@@ -187,7 +200,7 @@ def outcome_since(path: Path, realm_id: str, moment: datetime) -> str | None:
     Those that were refused meanwhile, since a load was under way, have failed.
     """
     outcome = None
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         for line in path.read_bytes().splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 record = json.loads(line)
@@ -199,13 +212,22 @@ def outcome_since(path: Path, realm_id: str, moment: datetime) -> str | None:
     return outcome
 
 
-def hand_on(runner: Runner, suffix: str) -> None:
-    """Let the other runs go on from the backfill's state, if they have none of their own."""
+def hand_on(runner: Runner, suffix: str) -> bool:
+    """Let the other runs go on from the backfill's state, if they have none of their own.
+
+    Returns:
+        Whether they have one now.
+    """
+    meltano = ("meltano", "--log-level", "error", "state")
     theirs = state_id(runner.environment)
-    state = runner.output("meltano", "--log-level", "error", "state", "get", theirs)
-    if not json.loads(state or "{}").get("singer_state", {}).get("bookmarks"):
-        ours = state_id(runner.environment, suffix)
-        runner.run("meltano", "--log-level", "error", "state", "copy", "--force", ours, theirs)
+    try:
+        state = runner.output(*meltano, "get", theirs)
+    except subprocess.CalledProcessError:
+        return False
+    if json.loads(state or "{}").get("singer_state", {}).get("bookmarks"):
+        return True
+    ours = state_id(runner.environment, suffix)
+    return runner.run(*meltano, "copy", "--force", ours, theirs) == 0
 
 
 def at(moment: datetime | None) -> str:

@@ -13,20 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 def project_folder() -> Path:
     """The project: Meltano's choice, or this folder if it is one, or the one this file is in."""
     given = os.environ.get("MELTANO_PROJECT_ROOT")
     if given:
-        return Path(given)
+        return Path(given).resolve()
     return Path.cwd() if Path("meltano.yml").exists() else Path(__file__).resolve().parent.parent
 
 
 PROJECT = project_folder()
 BIN = Path(sys.executable).parent
 STOPPED = 128 + signal.SIGTERM
+# Asked by a service, by Ctrl-C, or by the end of the terminal.
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SAVED = "Stopped; what was loaded is saved, and the next start goes on from there."
 WATCH_SECONDS = 0.5
 PROCESSES = Path("/proc")
@@ -53,6 +55,7 @@ class Runner:
         environment: The variables of the commands.
 
     Attributes:
+        handles: Open files that what is run inherits: it holds a lock as long as it lives.
         is_stopped: Whether it was asked to end; nothing is started any more.
     """
 
@@ -60,6 +63,7 @@ class Runner:
         self.environment = {
             name: value for name, value in environment.items() if name not in NOT_INHERITED
         }
+        self.handles: tuple[int, ...] = ()
         self.is_stopped = False
         self._lock = threading.RLock()
         self._under_way: subprocess.Popen[bytes] | None = None
@@ -79,6 +83,7 @@ class Runner:
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                pass_fds=self.handles,
                 start_new_session=True,
             )
             self._under_way = process
@@ -133,9 +138,8 @@ class Runner:
 
         Meltano passes no signal on to a utility's command, nor to a schedule's run.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # Not in the handler itself: it may have interrupted whoever holds the lock.
-            signal.signal(number, lambda *_: threading.Thread(target=self.stop).start())
+        # Not in the handler itself: it may have interrupted whoever holds the lock.
+        on_signals(lambda: threading.Thread(target=self.stop).start())
         if "MELTANO_UTILITY_NAME" in os.environ:
             threading.Thread(target=self._watch, daemon=True).start()
 
@@ -144,6 +148,13 @@ class Runner:
         while os.getppid() == watched[0] and all(is_alive(pid) for pid in watched):
             time.sleep(WATCH_SECONDS)
         self.stop()
+
+
+def on_signals(end: Callable[[], object]) -> None:
+    """Do something when asked to end; what is ignored, as under `nohup`, stays so."""
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: end())
 
 
 def find(command: str, environment: Mapping[str, str]) -> str:

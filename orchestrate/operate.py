@@ -51,7 +51,8 @@ def alone(runner: Runner, options: argparse.Namespace) -> int:
             return 1
         what = f"quickbooks-operate:{options.command}"
         with exclusive.hold(str(PROJECT), realm_id, what=what) as lock:
-            runner.environment[exclusive.HELD] = str(lock)
+            runner.environment[exclusive.HELD] = str(lock.path)
+            runner.handles = (lock.handle,)
             if options.command == "weekly":
                 loaded, verified = load_then_verify(runner.run, SWEEP_JOB)
                 return loaded or verified

@@ -7,8 +7,10 @@ runs; its data and tokens are kept, so that the next run is an incremental one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -16,7 +18,8 @@ from typing import TYPE_CHECKING
 from commands import BIN, PROJECT, SAVED, STOPPED, Runner, Stopped, say
 from dotenv import dotenv_values
 from loading import load_then_verify, state_id
-from tap_quickbooks_raw.exceptions import SettingsError
+from tap_quickbooks_raw import exclusive
+from tap_quickbooks_raw.exceptions import QuickBooksError, SettingsError
 from tap_quickbooks_raw.raw_tables import connect
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ LOCAL = ("127.0.0.1", "localhost")
 JOB = "quickbooks-to-raw"
 # The simulated company has a state of its own, so that a real one may follow.
 DEMO_SUFFIX = "simulator"
+INTERRUPTED = 128 + signal.SIGINT
+# Held until this process ends.
+LOCKS = contextlib.ExitStack()
 
 
 def main() -> int:
@@ -103,7 +109,15 @@ def start_postgres() -> None:
 
 
 def start_simulator(settings: Mapping[str, str | None]) -> None:
-    """Start the simulator and hand its address and credentials to everything that follows."""
+    """Start the simulator and hand its address and credentials to everything that follows.
+
+    One `make run` at a time has it, since its end is the simulator's.
+    """
+    try:
+        LOCKS.enter_context(exclusive.hold(str(PROJECT), DEMO_SUFFIX, what="make run"))
+    except QuickBooksError as error:
+        say(str(error))
+        sys.exit(1)
     if run("quickbooks-simulator", "start", "--data", str(SIMULATOR)):
         sys.exit(1)
     address = json.loads((SIMULATOR / "connection.json").read_text())
@@ -153,4 +167,8 @@ def output(command: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say("Stopped before the load began, or after it.")
+        sys.exit(INTERRUPTED)

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import logging
-import signal
 import sys
 import threading
 import time
@@ -22,7 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
-from commands import PROJECT, Runner, Stopped
+from commands import PROJECT, Runner, Stopped, on_signals
 from loading import environment
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
 ONCE = "@once"
+# When it is started once more: complete, it only says so; until then it goes on.
+NIGHTLY = "30 22 * * *"
 HEARTBEAT_SECONDS = 10.0
 # Cron's days of the week; APScheduler counts from Monday.
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -91,12 +92,13 @@ class Scheduler:
         """Begin; what runs once, and what was missed, begins now."""
         starts = self._starts()
         for schedule in self._schedules:
-            if schedule.interval == ONCE:
-                self._times.add_job(self.run, id=schedule.name, args=[schedule.name])
-            elif schedule.cron:
-                trigger = trigger_of(schedule.cron)
+            is_once = schedule.interval == ONCE
+            if is_once or schedule.cron:
+                trigger = trigger_of(schedule.cron or NIGHTLY)
                 timing: dict[str, Any] = {}
-                if is_missed(trigger, starts.get(schedule.name), datetime.now(UTC)):
+                if is_once:
+                    timing["next_run_time"] = datetime.now(UTC)
+                elif is_missed(trigger, starts.get(schedule.name), datetime.now(UTC)):
                     logger.info("%s was missed; it runs now", schedule.name)
                     timing["next_run_time"] = datetime.now(UTC)
                 self._times.add_job(
@@ -119,10 +121,11 @@ class Scheduler:
 
     def _run(self, name: str) -> None:
         self._missed.discard(name)
-        self._note(name)
         logger.info("%s begins", name)
-        began = time.monotonic()
+        start, began = datetime.now(UTC), time.monotonic()
         code = self._runner.run("meltano", "schedule", "run", name)
+        # Now, since one that was stopped, or waited for its turn, is made up for.
+        self._note(name, start)
         job = self._times.get_job(name)
         logger.log(
             logging.ERROR if code else logging.INFO,
@@ -155,9 +158,9 @@ class Scheduler:
             }
         return {}
 
-    def _note(self, name: str) -> None:
-        starts = {key: start.isoformat() for key, start in self._starts().items()}
-        starts[name] = datetime.now(UTC).isoformat()
+    def _note(self, name: str, start: datetime) -> None:
+        starts = {key: known.isoformat() for key, known in self._starts().items()}
+        starts[name] = start.isoformat()
         written = self._journal.with_suffix(".new")
         try:
             self._journal.parent.mkdir(parents=True, exist_ok=True)
@@ -251,8 +254,7 @@ def main() -> int:
     journal = PROJECT / ".meltano" / "run" / f"scheduler-{realm}.json"
     scheduler = Scheduler(chosen, runner, journal, heartbeat=options.heartbeat)
     is_over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: is_over.set())
+    on_signals(is_over.set)
     scheduler.start()
     is_over.wait()
     logger.info("Stopping")

@@ -140,14 +140,27 @@ def test_a_request_may_ask_for_fewer_attempts(
     assert sent(simulator) == made
 
 
-def test_a_server_that_is_not_there_is_tried_again(
+def test_a_server_that_is_not_there_is_tried_again_and_stops_the_run(
     simulator: RunningSimulator, connect: Connect
 ) -> None:
     client = connect(simulator)
     client._base = "http://127.0.0.1:9/v3/company/1"
 
-    with pytest.raises(RetriesExhausted, match="no answer"):
+    with pytest.raises(CompanyError, match=r"cannot be read: no answer .*; is the network up\?"):
         read(client)
+
+    assert client.calls == 3
+    with pytest.raises(CompanyError, match="no answer"):
+        read(client)
+    assert client.calls == 3
+
+
+def test_a_batch_needs_a_network_too(simulator: RunningSimulator, connect: Connect) -> None:
+    client = connect(simulator)
+    client._base = "http://127.0.0.1:9/v3/company/1"
+
+    with pytest.raises(CompanyError, match="no answer"):
+        client.batch(["SELECT COUNT(*) FROM Item"], attempts=1)
 
     assert client.calls == 3
 

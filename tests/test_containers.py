@@ -413,14 +413,20 @@ def test_what_the_arguments_stand_for(
     assert Path(script).is_file()
 
 
-def test_any_other_job_is_meltanos(entrypoint: ModuleType) -> None:
-    job = ["--full-refresh", "qb_items_backfill"]
+@pytest.mark.parametrize(
+    "job",
+    [["--full-refresh", "qb_items_backfill"], ["tap-quickbooks-raw", "target-postgres"]],
+    ids=["job", "pipeline"],
+)
+def test_any_other_job_is_meltanos(entrypoint: ModuleType, job: list[str]) -> None:
+    assert entrypoint.is_job(job)
     assert entrypoint.command_of(job) == ["meltano", "run", *job]
 
 
 def test_a_command_stays_as_it_is(entrypoint: ModuleType) -> None:
-    assert entrypoint.command_of(["python", "-V"]) == ["python", "-V"]
-    assert not entrypoint.is_job(["python", "-V"])
+    for command in (["python", "-V"], ["tap-quickbooks-raw", "--about"]):
+        assert entrypoint.command_of(command) == command
+        assert not entrypoint.is_job(command)
 
 
 def test_without_keys_the_simulated_company_is_taken(

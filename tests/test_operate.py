@@ -248,6 +248,41 @@ def test_when_the_meltano_around_it_is_gone_it_ends(
         assert mark.exists()
 
 
+STOPPABLE = """
+import os, signal, sys
+import commands
+signal.signal(signal.Signals[sys.argv[1]], getattr(signal, sys.argv[2]))
+commands.BIN = commands.PROJECT
+runner = commands.Runner(os.environ)
+runner.stop_on_signals()
+try:
+    runner.run("meltano")
+except commands.Stopped:
+    sys.exit(commands.STOPPED)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["heard", "ignored"])
+def test_what_asks_it_to_end_is_heard_unless_it_was_ignored(
+    programs: Any, tmp_path: Path, name: str, *, is_ignored: bool
+) -> None:
+    """The end of the terminal, too, but not under `nohup`."""
+    programs("meltano", f"print('ready', flush=True); time.sleep({1 if is_ignored else 60})")
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPABLE, name, "SIG_IGN" if is_ignored else "SIG_DFL"],
+        env=os.environ | {"PYTHONPATH": str(ORCHESTRATE), "MELTANO_PROJECT_ROOT": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+        process.send_signal(signal.Signals[name])
+
+        assert process.wait(20) == (0 if is_ignored else 143)
+
+
 def record(**fields: object) -> str:
     known: dict[str, object] = {
         "command": "sync",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +18,9 @@ from tap_quickbooks_raw import exclusive
 from tap_quickbooks_raw.exceptions import CompanyError, SettingsError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+ORCHESTRATE = Path(__file__).resolve().parent.parent / "orchestrate"
 REALM = "4620816365000001"
 HOLDER = """
 import sys, time
@@ -61,7 +66,8 @@ def test_companies_and_projects_do_not_wait_for_each_other(tmp_path: Path) -> No
 
 def test_what_the_holder_has_started_is_let_in(tmp_path: Path, extractor: dict[str, str]) -> None:
     with exclusive.hold(str(tmp_path), REALM, what="weekly") as lock:
-        with exclusive.load(REALM, extractor | {exclusive.HELD: str(lock)}):
+        held = str(lock.path)
+        with exclusive.load(REALM, extractor | {exclusive.HELD: held}):
             pass
         other = str(exclusive.lock_of(str(tmp_path), "1"))
         with (
@@ -105,3 +111,92 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     assert f"the lock {exclusive.lock_of(str(tmp_path), REALM)} cannot be used" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_link_to_the_project_leads_to_the_same_lock(
+    tmp_path: Path, extractor: dict[str, str]
+) -> None:
+    """Meltano tells its plugins the folder behind the link."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+
+    with (
+        exclusive.hold(str(link), REALM, what="weekly") as lock,
+        exclusive.load(REALM, extractor | {exclusive.HELD: str(lock.path)}),
+    ):
+        pass
+
+
+def failing(number: int) -> Callable[..., None]:
+    """A call of the system that fails."""
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+
+    with (
+        pytest.raises(SettingsError, match=r"cannot be used \(No locks available\)"),
+        exclusive.hold(str(tmp_path), REALM, what="x"),
+    ):
+        pytest.fail("held nothing")
+
+
+def test_a_full_disk_is_no_reason_not_to_hold(
+    tmp_path: Path, extractor: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwrite", failing(errno.ENOSPC))
+
+    with (
+        exclusive.hold(str(tmp_path), REALM, what="x"),
+        pytest.raises(CompanyError, match="just begun"),
+        exclusive.load(REALM, extractor),
+    ):
+        pytest.fail("both read")
+
+
+OPERATE = """
+import os, sys
+import commands
+from tap_quickbooks_raw import exclusive
+commands.BIN = commands.PROJECT
+runner = commands.Runner(os.environ)
+with exclusive.hold(sys.argv[1], sys.argv[2], what="weekly") as lock:
+    runner.handles = (lock.handle,)
+    runner.run("meltano")
+"""
+
+
+def test_what_a_killed_holder_has_started_goes_on_holding(
+    tmp_path: Path, extractor: dict[str, str]
+) -> None:
+    """Its load still reads the company."""
+    load = tmp_path / "meltano"
+    load.write_text("#!/bin/sh\necho $$\nexec sleep 60\n")
+    load.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-c", OPERATE, str(tmp_path), REALM],
+        env=os.environ | {"PYTHONPATH": str(ORCHESTRATE), "MELTANO_PROJECT_ROOT": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        started = int(holder.stdout.readline())
+        holder.send_signal(signal.SIGKILL)
+    try:
+        with pytest.raises(CompanyError), exclusive.load(REALM, extractor):
+            pytest.fail("both read")
+    finally:
+        handle = os.pidfd_open(started)
+        os.kill(started, signal.SIGKILL)
+        select.select([handle], [], [], 20)
+        os.close(handle)
+
+    with exclusive.load(REALM, extractor):
+        pass

@@ -159,15 +159,18 @@ def test_a_damaged_journal_stops_nothing(
     assert runs.names == ["once"]
 
 
-def test_what_runs_once_runs_at_the_start_and_not_again(
+def test_what_runs_once_runs_at_the_start_and_goes_on_at_night(
     start: Callable[..., Any], runs: Runs
 ) -> None:
-    start(ONCE, HOURLY)
+    scheduler = start(ONCE, HOURLY)
 
     assert runs.begun.acquire(timeout=10)
     runs.may_end.release()
     assert not runs.begun.acquire(timeout=0.5)
     assert runs.names == ["once"]
+    due = scheduler._times.get_job("once").next_run_time
+    assert (due.hour, due.minute) == (22, 30)
+    assert due > datetime.now(UTC)
 
 
 def test_schedules_run_one_at_a_time(
@@ -215,6 +218,21 @@ def test_asked_to_end_it_ends_the_run_and_begins_no_other(
     scheduler.stop()
 
     assert len(runs.names) == 1
+
+
+def test_what_was_stopped_or_waited_is_made_up_for(
+    start: Callable[..., Any], runs: Runs, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal.json"
+    known = {"hourly": "2026-01-01T00:00:00+00:00", "weekly": "2026-01-01T00:00:00+00:00"}
+    journal.write_text(json.dumps(known))
+    scheduler = start(WEEKLY, HOURLY)
+    assert runs.begun.acquire(timeout=10)
+
+    scheduler.stop()
+
+    assert len(runs.names) == 1
+    assert json.loads(journal.read_text()) == known
 
 
 def test_the_heartbeat_goes_on_during_a_run_and_ends_with_it(

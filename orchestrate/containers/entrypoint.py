@@ -114,6 +114,9 @@ def read_secret(name: str, path: Path) -> str:
 
 def is_job(arguments: Sequence[str]) -> bool:
     """Whether a company is to be loaded: by jobs and the scheduler, not by the other commands."""
+    match arguments:
+        case [tap, loader, *_] if tap.startswith("tap-") and loader.startswith("target-"):
+            return True  # A pipeline, though its tap is a command as well.
     return not arguments or not shutil.which(arguments[0])
 
 

@@ -26,7 +26,7 @@ from tap_quickbooks_raw.exceptions import (
 )
 from tap_quickbooks_raw.faults import Failure, Fault, Passing, advice, meaning_of, parse_fault
 from tap_quickbooks_raw.policy import Budget, Reason
-from tap_quickbooks_raw.transport import BearerAuth, PerThread, read_body, retry_after
+from tap_quickbooks_raw.transport import BearerAuth, PerThread, is_unsent, read_body, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,10 +178,11 @@ class QuickBooksClient:
             # Batches have a ceiling of their own, shared with other apps, and can be done without.
             throttled = outcome.trouble is Passing.THROTTLED and path != "batch"
             unreadable = outcome.trouble in {Passing.BROKEN, Passing.HEAVY}
-            # Being too fast is nothing that a request can be done without for.
-            enough = self._policy.attempts if throttled else attempts
+            # Without a network, or being too fast, no request can be done without.
+            is_general = throttled or outcome.trouble is Passing.UNREACHED
+            enough = self._policy.attempts if is_general else attempts
             if attempt >= (min(enough, patience or enough) if unreadable else enough):
-                if throttled:
+                if is_general:
                     raise self._stop_company(outcome.fault)
                 times = "once" if attempt == 1 else f"{attempt} times, last"
                 message = f"{method} {path} failed {times} with {outcome.fault}"
@@ -229,6 +230,8 @@ class QuickBooksClient:
                 body = read_body(response)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 fault = Fault(0, "", f"no answer ({type(error).__name__})")
+                if is_unsent(error):
+                    return Failure(fault, Passing.UNREACHED)
                 # A connection that fails once the answer has begun, or while it is being made.
                 is_heavy = (
                     response is not None

@@ -1,4 +1,4 @@
-"""One run at a time for a company: a lock that ends with the process that holds it.
+"""One run at a time for a company: a lock that ends with the processes that hold it.
 
 All runs of a Meltano project see it, whatever started them and whichever state they use. Two
 at once would send twice as many requests as Intuit allows.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_quickbooks_raw.exceptions import CompanyError, SettingsError
 
@@ -24,6 +24,19 @@ EXTRACTOR = "MELTANO_EXTRACTOR_NAME"
 # Names the lock that a command holds for the load that it has started.
 HELD = "QUICKBOOKS_RAW_LOCK"
 MOST_HOLDER_BYTES = 200
+
+
+class Lock(NamedTuple):
+    """A lock that is held.
+
+    Attributes:
+        path: Its file.
+        handle: The open file. A process that inherits it holds the lock as well, so that what
+            the holder has started keeps it if the holder is killed.
+    """
+
+    path: Path
+    handle: int
 
 
 @contextmanager
@@ -43,7 +56,7 @@ def load(realm_id: str, environment: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def hold(project: str, realm_id: str, *, what: str) -> Iterator[Path]:
+def hold(project: str, realm_id: str, *, what: str) -> Iterator[Lock]:
     """Hold a company alone in a project.
 
     Args:
@@ -52,7 +65,7 @@ def hold(project: str, realm_id: str, *, what: str) -> Iterator[Path]:
         what: What the holder is, for those that are refused.
 
     Yields:
-        The lock's file.
+        The lock.
 
     Raises:
         CompanyError: Another run holds it.
@@ -61,21 +74,23 @@ def hold(project: str, realm_id: str, *, what: str) -> Iterator[Path]:
     path = lock_of(project, realm_id)
     handle = _open(path)
     try:
-        _acquire(handle, realm_id)
+        _acquire(handle, path, realm_id)
         since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{what}, process {os.getpid()}, since {since}".encode(), 0)
-        yield path
+        # It is held on a full disk as well; only who holds it is then not told.
+        with suppress(OSError):
+            os.truncate(handle, 0)
+            os.pwrite(handle, f"{what}, process {os.getpid()}, since {since}".encode(), 0)
+        yield Lock(path, handle)
     finally:
         os.close(handle)
 
 
 def lock_of(project: str, realm_id: str) -> Path:
-    """The file of a company's lock."""
-    return Path(project, ".meltano", "run", f"quickbooks-{realm_id}.lock")
+    """The file of a company's lock, the same whichever way leads to the project."""
+    return Path(project).resolve() / ".meltano" / "run" / f"quickbooks-{realm_id}.lock"
 
 
-def _acquire(handle: int, realm_id: str) -> None:
+def _acquire(handle: int, path: Path, realm_id: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,6 +99,8 @@ def _acquire(handle: int, realm_id: str) -> None:
             f"Another run of company (realm) {realm_id} is in progress ({holder or 'just begun'}); "
             "nothing was read. Start again when it has ended"
         ) from None
+    except OSError as error:
+        raise _unusable(path, error) from None
 
 
 def _open(path: Path) -> int:
@@ -95,8 +112,12 @@ def _open(path: Path) -> int:
             owner = path.parent.stat()
             os.fchown(handle, owner.st_uid, owner.st_gid)
     except OSError as error:
-        raise SettingsError(
-            f"{PROJECT}: the lock {path} cannot be used ({error.strerror}); this user must be "
-            "able to write there"
-        ) from None
+        raise _unusable(path, error) from None
     return handle
+
+
+def _unusable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"{PROJECT}: the lock {path} cannot be used ({error.strerror}); this user must be "
+        "able to write there, and the file system to lock files"
+    )

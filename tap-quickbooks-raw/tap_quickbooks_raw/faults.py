@@ -33,6 +33,7 @@ class Passing(Enum):
     HEAVY = "the answer is too large to be made or to arrive"
     THROTTLED = "too many requests"
     UNAUTHENTICATED = "the access token was refused"
+    UNREACHED = "no connection could be made"
 
 
 class Fault(NamedTuple):
@@ -53,7 +54,8 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         code = f", code {self.code}" if self.code else ""
         tid = f" [intuit_tid {self.tid}]" if self.tid else ""
-        return f"status {self.status}{code}: {self.text}{tid}"
+        status = f"status {self.status}{code}: " if self.status else ""
+        return f"{status}{self.text}{tid}"
 
 
 class Failure(NamedTuple):
@@ -191,6 +193,8 @@ def advice(fault: Fault) -> str:
     """Tell a person what to do about a fault; empty where nobody knows."""
     if fault.status in REDIRECTIONS:
         return "; the server sends requests elsewhere: check api_url"
+    if not fault.status:
+        return "; is the network up? `tap-quickbooks-raw-auth doctor` tells what answers"
     hint = ADVICE.get(fault.code) or ADVICE.get(_CODE_BY_STATUS.get(fault.status, ""))
     return f"; {hint}" if hint else ""
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
 from tap_quickbooks_raw.exceptions import CompanyError, ReconnectError, UnansweredError
+from tap_quickbooks_raw.transport import is_unsent
 
 # An access token lives for 3600 s, a refresh token for 100 days after its last use.
 LIFETIME_SECONDS = 3600.0
@@ -127,7 +127,7 @@ class TokenEndpoint:
                 )
             except requests.RequestException as error:
                 # Where no connection was made, nothing was sent, so that nothing can be lost.
-                kind = CompanyError if _is_unsent(error) else UnansweredError
+                kind = CompanyError if is_unsent(error) else UnansweredError
                 raise kind(
                     f"The token endpoint {self._url} did not answer ({type(error).__name__}); "
                     "check token_url and the network, then run again. "
@@ -174,13 +174,6 @@ class TokenEndpoint:
                     f"({reason or responses.get(status, 'no reason given')}) for company (realm) "
                     f"{realm_id}; run again later"
                 )
-
-
-def _is_unsent(error: requests.RequestException) -> bool:
-    cause = error.args[0] if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or (
-        isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
-    )
 
 
 def _decode(content: bytes) -> dict[str, Any]:

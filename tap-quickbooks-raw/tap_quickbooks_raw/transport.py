@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import requests
 from requests.auth import AuthBase
 from typing_extensions import override
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tap_quickbooks_raw.answers import http_date
 
@@ -51,6 +52,14 @@ class PerThread(threading.local):
                 "User-Agent": "tap-quickbooks-raw",
             }
         )
+
+
+def is_unsent(error: Exception) -> bool:
+    """Whether a request was not sent, since no connection was made."""
+    cause = error.args[0] if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or (
+        isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+    )
 
 
 def read_body(response: requests.Response) -> bytes:

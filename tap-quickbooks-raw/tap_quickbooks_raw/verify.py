@@ -10,8 +10,11 @@ import logging
 import os
 import signal
 import sys
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import psycopg
 
 from tap_quickbooks_raw.command_settings import from_environment
 from tap_quickbooks_raw.evidence.store import record
@@ -72,7 +75,8 @@ def main() -> None:
 
 def _run(options: Options) -> int:
     settings = settings_from(os.environ)
-    with connect(os.environ) as connection:
+    # Closed, not committed: a thread that was left behind may be in a transaction.
+    with closing(connect(os.environ)) as connection:
         run = Run(settings)
         run.command = "verify"
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,6 +87,9 @@ def _run(options: Options) -> int:
             ended_by = _verify(verifier, run)
         finally:
             run.conclude()
+        if ended_by is not None:
+            with suppress(psycopg.Error):  # There may be nothing to cancel any more.
+                connection.cancel()
     findings = _judged(verifier.findings, ended_by, is_strict=options.is_strict)
     if options.payloads:
         sys.stdout.write(f"{options.payloads:,} payloads are compared with --seed {options.seed}\n")

@@ -8,6 +8,7 @@ from tap_quickbooks_raw.cdc import ChangeData, Span
 from tap_quickbooks_raw.entities import Cdc
 from tap_quickbooks_raw.following import REACH
 from tap_quickbooks_raw.planning import Task
+from tap_quickbooks_raw.verification.scope import Since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,13 +45,11 @@ def deletions(scope: Scope, since: Mapping[Entity, datetime]) -> dict[str, Delet
     found: dict[str, Deleted] = {}
     for stream, reply in (data.replies | data.cut).items():
         living = {row.id for row in reply.changes.living}
-        moments = {
+        # CDC is asked from a second before, or a day for the sake of others.
+        after = Since(since[reply.span.task.entity], "asked for")
+        found[stream] = {
             each.id: each.stamp.moment if each.stamp else reply.received_at
             for each in reply.changes.deleted
-            if each.id not in living
+            if each.id not in living and (each.stamp is None or after.covers(each.stamp))
         }
-        # CDC is asked from a second before, and knows no better than to the day where a stamp
-        # is a bare date.
-        after = since[reply.span.task.entity]
-        found[stream] = {key: moment for key, moment in moments.items() if moment >= after}
     return found

@@ -49,19 +49,15 @@ class Comparison:
         stamps = finding.counted.stamps if finding.counted else None
         if stamps is None:
             return
-        kept = scope.rows(finding.entity).stamps(scope.start, scope.end)
+        kept = self._kept(stamps)
         missing = stamps.keys() - kept.keys()
         extra = kept.keys() - stamps.keys()
-        newer = {
-            key
-            for key in stamps.keys() & kept.keys()
-            if _moment(stamps[key]) not in {None, kept[key]}
-        }
+        newer = _others(stamps.keys() & kept.keys(), stamps, kept)
         finding.missing, finding.newer = missing, newer
         self._judge_missing(missing, stamps)
         self._judge_newer(newer, stamps, kept)
         finding.extra = extra
-        self._judge_extra(extra, stamps)
+        self._judge_extra(extra, stamps, kept)
 
     def release(self) -> None:
         """Forget the stamps, which may be a million."""
@@ -89,7 +85,7 @@ class Comparison:
         known = self.scope.rows(self.finding.entity).known(left)
         marked = {key for key in left if key in known and not known[key].is_living}
         # Deleted since they were listed.
-        current = listing_of(self.scope, self.finding.entity).find(marked, ()) if marked else None
+        current = self._current(marked)
         if current is not None:
             missing -= marked - current.keys()
             marked &= current.keys()
@@ -109,13 +105,15 @@ class Comparison:
         left = newer - changed
         ahead = {key for key in left if _is_ahead(kept[key], stamps[key])}
         # Loaded since they were listed.
-        current = listing_of(self.scope, self.finding.entity).find(ahead, ()) if ahead else None
+        current = self._current(ahead)
         settled = {key for key in ahead if current and _moment(current.get(key)) == kept[key]}
         newer -= settled
         self._fault(left - ahead, "newer in QBO", "have a newer version in QBO than in raw")
         self._fault(ahead - settled, "newer in raw", "have a later stamp in raw than in QBO")
 
-    def _judge_extra(self, extra: set[str], stamps: Stamps) -> None:
+    def _judge_extra(
+        self, extra: set[str], stamps: Stamps, kept: dict[str, datetime | None]
+    ) -> None:
         entity = self.finding.entity
         if entity.reading is Reading.RATES:
             older = _older_rates(extra, stamps)
@@ -126,32 +124,56 @@ class Comparison:
             return
         if len(extra) > MOST_ASKED:
             self._fault(extra, "too many", "live in raw, and QBO does not list them")
+            self.finding.notes.append("too many to ask for each; a sweep does, and marks them")
             return
         if not extra:
             return
         listing = listing_of(self.scope, entity)
         try:
             self.unsent = listing.absent(extra, set(stamps))
-            found = listing.find(extra - self.unsent, stamps) if extra - self.unsent else {}
+            here = extra - self.unsent
+            found = (listing.find(here, stamps) if here else None) or {}
         except EntityError as error:
             self._fault(extra, "too many", f"are not listed, and cannot be asked for ({error})")
             return
-        here = extra - self.unsent
-        changed = self._changed(here, found or {})
+        changed = self._changed(here, found)
         self._excuse(
             changed, "changed since", f"were changed in QBO after {self.since}, and left the range"
         )
+        other = _others(here - changed, found, kept)
+        self._judge_newer(other, found, kept)
+        self.finding.newer = (self.finding.newer or set()) | other
         self._excuse(
-            here - changed, "not listed", "are not listed by QBO, but sent when asked for by Id"
+            here - changed - other,
+            "not listed",
+            "are not listed by QBO, but sent when asked for by Id",
         )
+
+    def _kept(self, stamps: Stamps) -> dict[str, datetime | None]:
+        """The living rows within bounds, and those of which QBO knows no time to tell."""
+        scope, finding = self.scope, self.finding
+        rows = scope.rows(finding.entity)
+        kept = rows.stamps(scope.start, scope.end)
+        timeless = {key for key, stamp in stamps.items() if stamp is None or not stamp.exact}
+        known = rows.known(timeless - kept.keys())
+        outside = {key: row.stamp for key, row in known.items() if row.is_living}
+        if outside and finding.tally is not None:
+            finding.tally = finding.tally._replace(rows=len(kept) + len(outside))
+        return kept | outside
+
+    def _current(self, ids: set[str]) -> Stamps | None:
+        """Ask for objects once more; None where QBO does not tell."""
+        if not ids:
+            return None
+        try:
+            return listing_of(self.scope, self.finding.entity).find(ids, ())
+        except EntityError as error:
+            self.finding.notes.append(f"cannot be asked for by Id: {error}")
+            return None
 
     def _changed(self, ids: Iterable[str], stamps: Stamps) -> set[str]:
         """Those of some ids that were changed since `raw` was loaded."""
-        return {
-            key
-            for key in ids
-            if (stamp := stamps.get(key)) and stamp.exact and stamp.moment >= self.since.moment
-        }
+        return {key for key in ids if self.since.covers(stamps.get(key))}
 
     def _excuse(self, ids: set[str], short: str, long: str) -> None:
         if ids:
@@ -190,6 +212,13 @@ def compare_all(comparisons: Iterable[Comparison]) -> None:
 
 def _moment(stamp: Stamp | None) -> datetime | None:
     return stamp.moment if stamp else None
+
+
+def _others(
+    ids: Iterable[str], stamps: Stamps, kept: dict[str, datetime | None]
+) -> set[str]:
+    """Those of some ids of which QBO has another version."""
+    return {key for key in ids if _moment(stamps.get(key)) not in {None, kept[key]}}
 
 
 def _is_ahead(kept: datetime | None, stamp: Stamp | None) -> bool:

@@ -60,7 +60,8 @@ class Loads:
         stream's own time taken for it.
         """
         covering = newest(
-            run.started_at - self._settle
+            # As a window ends, in whole seconds.
+            run.started_at.replace(microsecond=0) - self._settle
             for run in self._runs
             if run.outcome == "complete" and (run.selected is None or stream in run.selected)
         )
@@ -81,7 +82,7 @@ def _read(path: str) -> list[_Run]:
     for line in lines:
         try:
             run = _decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
             continue
         if run.started_at.tzinfo is None:
             run.started_at = run.started_at.replace(tzinfo=UTC)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from tap_quickbooks_raw.batches import count_all
 from tap_quickbooks_raw.entities import Reading
 from tap_quickbooks_raw.planning import base_query
+from tap_quickbooks_raw.verification.finding import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tap_quickbooks_raw.verification.finding import Finding
-    from tap_quickbooks_raw.verification.scope import Scope
+    from tap_quickbooks_raw.verification.scope import Scope, Since
 
 # So many windows are counted without being asked to: 20 calls.
 MOST_WINDOWS = 600
@@ -42,13 +43,22 @@ def can_be_located(finding: Finding) -> bool:
 
 
 def locate(
-    scope: Scope, findings: Sequence[Finding], *, length: int | str = MONTHS, most: int | None
+    scope: Scope,
+    findings: Sequence[Finding],
+    since: Mapping[str, Since],
+    *,
+    length: int | str = MONTHS,
+    most: int | None,
 ) -> None:
     """Count some entities by windows on both sides, and note the windows that differ.
+
+    Nothing enters a window that had ended when `raw` was loaded. So what QBO has more in one is
+    missing in `raw`, or older there, even if the sums agree.
 
     Args:
         scope: What is compared.
         findings: The entities.
+        since: From when on changes of each stream need not be in `raw` yet.
         length: Days of a window, or `month`.
         most: How many windows may be counted; None for any number.
 
@@ -59,7 +69,8 @@ def locate(
     asked: list[tuple[Finding, list[Bounds]]] = []
     left = most
     for finding in findings:
-        windows = list(_windows(scope, finding, length))
+        loaded_to = since[finding.entity.stream].moment
+        windows = list(_cut(_windows(scope, finding, length), loaded_to))
         if left is not None and len(windows) > left:
             finding.notes.append(
                 "not counted by month, which would cost "
@@ -75,7 +86,9 @@ def locate(
     ]
     counts = iter(count_all(scope.run.client, queries))
     for finding, windows in asked:
-        _compare(scope, finding, windows, [next(counts) for _ in windows], length)
+        differing = _compare(scope, finding, windows, [next(counts) for _ in windows], length)
+        if not finding.faults:
+            _judge(scope, finding, differing, since[finding.entity.stream])
 
 
 def _compare(
@@ -84,10 +97,11 @@ def _compare(
     windows: Sequence[Bounds],
     counts: Sequence[int | None],
     length: int | str,
-) -> None:
+) -> list[Bounds]:
+    """Note the windows that differ; return those of which QBO has more."""
     if None in counts:
         finding.notes.append("QBO does not count it by windows")
-        return
+        return []
     kept = scope.rows(finding.entity).windows(windows)
     if length == MONTHS:
         months: dict[str, int] = {}
@@ -105,6 +119,33 @@ def _compare(
         finding.notes.append(f"differs in {'; '.join(gaps[:NAMED])}{more}")
     elif finding.faults:
         finding.notes.append("no window differs: what differs has no LastUpdatedTime, or moved")
+    return [
+        window
+        for window, count, rows in zip(windows, counts, kept, strict=True)
+        if (count or 0) > rows
+    ]
+
+
+def _judge(scope: Scope, finding: Finding, windows: Sequence[Bounds], since: Since) -> None:
+    """Count windows once more, `raw` first: what is loaded meanwhile only leaves them."""
+    ended = [window for window in windows if window.high and window.high <= since.moment]
+    kept = scope.rows(finding.entity).windows(ended) if ended else []
+    query = base_query(finding.entity)
+    counts = count_all(scope.run.client, [query.between(*window) for window in ended])
+    more = sum(max((count or 0) - rows, 0) for count, rows in zip(counts, kept, strict=True))
+    if more:
+        told = f"{more:,} not in raw as QBO has them, unchanged since {since}; --ids names them"
+        finding.faults.append(Reason(more, "missing or older", told))
+
+
+def _cut(windows: Iterable[Bounds], at: datetime) -> Iterator[Bounds]:
+    """Cut the window that a moment lies in."""
+    for low, high in windows:
+        if low < at and (high is None or at < high):
+            yield Bounds(low, at)
+            yield Bounds(at, high)
+        else:
+            yield Bounds(low, high)
 
 
 def _windows(scope: Scope, finding: Finding, length: int | str) -> Iterator[Bounds]:
@@ -124,6 +165,9 @@ def _windows(scope: Scope, finding: Finding, length: int | str) -> Iterator[Boun
 
 
 def _next(low: datetime, length: int | str) -> datetime:
+    days = length if isinstance(length, int) else 32
+    if days >= (datetime.max.replace(tzinfo=UTC) - low).days:
+        return datetime.max.replace(tzinfo=UTC)
     if isinstance(length, int):
         return low + timedelta(days=length)
     return (low.replace(day=1) + timedelta(days=32)).replace(

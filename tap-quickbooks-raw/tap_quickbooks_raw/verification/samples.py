@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # What moves while it is read is read again.
 ROUNDS = 2
 NAMED = 10
+UNREAD = "not sampled"
 
 
 def shares(rows: Mapping[str, int], number: int) -> dict[str, int]:
@@ -69,12 +70,12 @@ def compare_sample(scope: Scope, finding: Finding, ids: Iterable[str], since: Si
                 break
     except EntityError as error:
         finding.faults.append(
-            Reason(len(asked), "not sampled", f"the sample cannot be read: {error}")
+            Reason(len(asked), UNREAD, f"the sample cannot be read: {error}")
         )
         return
     finding.sampled = len(sent)
     _note_unsent(finding, asked - sent.keys())
-    changed = {key for key in differing if _is_changed(sent[key], since)}
+    changed = {key for key in differing if since.covers(sent[key].stamp)}
     if changed:
         told = f"{len(changed):,} of the sample changed in QBO after {since}"
         finding.excused.append(Reason(len(changed), "changed since", told))
@@ -91,10 +92,6 @@ def _note_unsent(finding: Finding, unsent: set[str]) -> None:
             f"{len(unsent):,} of the sample were not sent by QBO, which --ids looks into: "
             + ", ".join(sorted(unsent)[:NAMED])
         )
-
-
-def _is_changed(row: Row, since: Since) -> bool:
-    return row.stamp is not None and row.stamp.exact and row.stamp.moment >= since.moment
 
 
 def _told(key: str, names: list[str]) -> str:

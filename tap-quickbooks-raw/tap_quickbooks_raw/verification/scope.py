@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_quickbooks_raw.entities import Entity
+    from tap_quickbooks_raw.pages import Stamp
     from tap_quickbooks_raw.run import Run
     from tap_quickbooks_raw.verification.finding import Finding
+
+# A bare date is a day of the company, which may end 12 hours later than in UTC.
+BARE_DAY = timedelta(hours=36)
 
 
 class Since(NamedTuple):
@@ -37,6 +42,12 @@ class Since(NamedTuple):
     @override
     def __str__(self) -> str:
         return f"{instant(self.moment)} ({self.why})"
+
+    def covers(self, stamp: Stamp | None) -> bool:
+        """Whether a change with this time may have been made since."""
+        if stamp is None:
+            return False
+        return stamp.moment >= self.moment - (timedelta() if stamp.exact else BARE_DAY)
 
 
 @dataclass(frozen=True, slots=True)

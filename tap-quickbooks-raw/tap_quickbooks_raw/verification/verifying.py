@@ -11,6 +11,7 @@ import psycopg
 
 from tap_quickbooks_raw.batches import count_all
 from tap_quickbooks_raw.exceptions import QuickBooksError, UnavailableError
+from tap_quickbooks_raw.listing import is_between
 from tap_quickbooks_raw.planning import base_query, countable
 from tap_quickbooks_raw.raw_tables import reason
 from tap_quickbooks_raw.verification.counting import count_source, list_source
@@ -24,13 +25,14 @@ from tap_quickbooks_raw.verification.locating import (
     locate,
 )
 from tap_quickbooks_raw.verification.repair import repair
-from tap_quickbooks_raw.verification.samples import compare_sample, shares
+from tap_quickbooks_raw.verification.samples import UNREAD, compare_sample, shares
 from tap_quickbooks_raw.verification.suspects import Suspect, examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tap_quickbooks_raw.entities import Entity
+    from tap_quickbooks_raw.listing import Stamps
     from tap_quickbooks_raw.verification.scope import Scope, Since
 
 logger = logging.getLogger("tap-quickbooks-raw.verify")
@@ -103,24 +105,32 @@ class Verifier:
         for finding in self.findings:
             self._tally(finding)
 
-    def _list(self, finding: Finding) -> None:
-        """List what was only counted, and count the rows in `raw` again behind it."""
+    def _list_counted(self, finding: Finding) -> None:
+        """List what was only counted."""
         counted = finding.counted
-        if counted is None or counted.error is not None or counted.stamps is not None:
-            return
+        if counted is not None and counted.error is None and counted.stamps is None:
+            self._list(finding, counted.rows)
+
+    def _list(self, finding: Finding, counted: int | None) -> None:
+        """List an entity, and count the rows in `raw` again behind it."""
         finding.counted = listed = list_source(self.scope, finding.entity)
         self._tally(finding)
         logger.info("%s: %s ids listed", finding.entity.stream, f"{finding.rows:,}")
-        if listed.rows is None or listed.rows == counted.rows or not countable(finding.entity):
-            return
-        query = base_query(finding.entity).between(self.scope.start, self.scope.end)
-        [count] = count_all(self.scope.run.client, [query])
-        if count is not None and count > listed.rows:
-            more = count - listed.rows
-            told = f"QBO counts {count:,} objects but lists {listed.rows:,}"
-            finding.faults.append(Reason(more, "counted but not listed", told))
-        elif count is not None and count < listed.rows:
-            finding.notes.append(f"QBO lists {listed.rows:,} objects but counts {count:,}")
+        if listed.stamps is not None and listed.rows != counted and countable(finding.entity):
+            self._check_count(finding, listed.stamps)
+
+    def _check_count(self, finding: Finding, stamps: Stamps) -> None:
+        """Count what was there before the list began: the younger may have come behind it."""
+        scope = self.scope
+        end = min(scope.clock, scope.end or scope.clock)
+        listed = sum(is_between(stamp, scope.start, end) for stamp in stamps.values())
+        query = base_query(finding.entity).between(scope.start, end)
+        [count] = count_all(scope.run.client, [query])
+        if count is not None and count > listed:
+            told = f"QBO counts {count:,} objects but lists {listed:,}"
+            finding.faults.append(Reason(count - listed, "counted but not listed", told))
+        elif count is not None and count < listed:
+            finding.notes.append(f"QBO lists {listed:,} objects but counts {count:,}")
 
     def _tally(self, finding: Finding) -> None:
         with self.scope.reading(finding):
@@ -169,7 +179,7 @@ class Verifier:
         """List one entity after the other, so that only one is in memory."""
         for finding in findings:
             if self.depth.ids or self.depth.repairs:
-                self._list(finding)
+                self._list_counted(finding)
             counted = finding.counted
             if counted is None or counted.stamps is None or finding.tally is None:
                 continue
@@ -202,7 +212,7 @@ class Verifier:
         ]
         if chosen:
             most = MOST_WINDOWS if windows is None else None
-            locate(self.scope, chosen, length=windows or MONTHS, most=most)
+            locate(self.scope, chosen, self._since(), length=windows or MONTHS, most=most)
 
     def _repair(self) -> None:
         """Mend what differs, and look again."""
@@ -219,8 +229,9 @@ class Verifier:
         """Compare an entity once more, without forgetting what was done."""
         finding = Finding(before.entity, repaired=before.repaired, notes=before.notes)
         finding.notes.extend(f"before the repair: {text}" for text in map(str, before.faults))
-        finding.counted = list_source(self.scope, finding.entity)
-        self._tally(finding)
+        # What COUNT knows and no list has is not mended; nor is what could not be sampled.
+        self._list(finding, None)
+        finding.faults += [fault for fault in before.faults if fault.short == UNREAD]
         self._compare([finding])
         if before.differing:
             with self.scope.reading(finding):
