@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 from commands import BIN, PROJECT, SAVED, STOPPED, Runner, Stopped, say
 from dotenv import dotenv_values
 from loading import load_then_verify, state_id
+from psycopg import sql
 from tap_quickbooks_raw import exclusive
+from tap_quickbooks_raw.command_settings import from_environment
 from tap_quickbooks_raw.exceptions import QuickBooksError, SettingsError
 from tap_quickbooks_raw.raw_tables import connect
 
@@ -133,25 +135,34 @@ def start_simulator(settings: Mapping[str, str | None]) -> None:
 
 
 def is_loaded(settings: dict[str, str | None]) -> bool:
-    """Whether the database has been loaded before.
+    """Whether the database has rows of the company.
+
+    Those of another one do not count: the state of this company would not be theirs.
 
     Raises:
         SettingsError: It cannot be reached.
     """
     environment = named(settings)
     schema = environment.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA") or "raw"
+    realm_id = str(from_environment(environment)["realm_id"]).strip()
     with connect(environment) as connection:
-        found = connection.execute(
-            r"SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'qb\_%%'"
-            " AND tablename NOT IN ('qb_backfills', 'qb_verifications') LIMIT 1",
+        tables = connection.execute(
+            r"SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'qb\_%%'"
+            " AND tablename NOT IN ('qb_backfills', 'qb_verifications')",
             (schema,),
+        ).fetchall()
+        has_row = sql.SQL("SELECT 1 FROM {} WHERE realm_id = %s LIMIT 1")
+        return any(
+            connection.execute(
+                has_row.format(sql.Identifier(schema, table)), (realm_id,)
+            ).fetchone()
+            for (table,) in tables
         )
-        return found.fetchone() is not None
 
 
 def named(settings: dict[str, str | None]) -> dict[str, str]:
-    """The environment with what `.env` adds to it."""
-    return {name: value for name, value in settings.items() if value} | dict(os.environ)
+    """The environment with what `.env` adds to it; what is empty is not given."""
+    return {name: value for name, value in {**settings, **os.environ}.items() if value}
 
 
 def run(command: str, *arguments: str) -> int:

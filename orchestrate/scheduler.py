@@ -79,6 +79,7 @@ class Scheduler:
         self._journal = journal
         self._heartbeat = heartbeat
         self._missed: set[str] = set()
+        self._turn = threading.Lock()
         self._times = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1), "heartbeat": ThreadPoolExecutor(1)},
@@ -113,7 +114,7 @@ class Scheduler:
 
     def run(self, name: str) -> None:
         """Run a schedule, and once more if its time came meanwhile."""
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(Stopped), self._turn:
             self._run(name)
             while name in self._missed:
                 logger.info("%s was due while it ran; it runs again", name)
@@ -139,7 +140,10 @@ class Scheduler:
     def stop(self) -> None:
         """End the run under way, and wait for its end."""
         self._runner.stop()
-        self._times.shutdown(wait=True)
+        # It would wait for a run's last words with the lock that they need.
+        self._times.shutdown(wait=False)
+        with self._turn:
+            pass
         if self._heartbeat:
             self._heartbeat.unlink(missing_ok=True)
 

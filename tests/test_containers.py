@@ -245,6 +245,14 @@ def test_a_command_finds_the_secrets_without_their_files(tmp_path: Path) -> None
     assert "QB_REFRESH_TOKEN" not in variables
 
 
+def test_what_is_empty_is_not_given() -> None:
+    """Compose passes an empty line of `.env` on."""
+    found = enter(*SHOW, TAP_QUICKBOOKS_RAW_MAX_API_CALLS="", QB_REALM_ID="123")
+    variables = json.loads(found.stdout)
+    assert "TAP_QUICKBOOKS_RAW_MAX_API_CALLS" not in variables
+    assert variables["QB_REALM_ID"] == "123"
+
+
 def test_an_empty_name_of_a_file_is_none() -> None:
     found = enter(*SHOW, QB_CLIENT_ID_FILE="", QB_CLIENT_ID="ID-7f3a")
     assert json.loads(found.stdout)["QB_CLIENT_ID"] == "ID-7f3a"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import select
 import signal
@@ -49,6 +50,26 @@ def test_a_second_run_is_refused_and_told_who_reads(
             f"Another run of company (realm) {REALM} is in progress (quickbooks-operate:weekly, "
             f"process {os.getpid()}, since 20"
         ) in str(caught.value)
+
+
+def test_a_run_that_is_refused_is_no_run(tmp_path: Path, extractor: dict[str, str]) -> None:
+    """It leaves no record, and no alarm in the metrics of the one that reads."""
+    config = tmp_path / "config.json"
+    files = {"runs_file": tmp_path / "runs.jsonl", "metrics_file": tmp_path / "metrics.prom"}
+    settings = {"client_id": "i", "client_secret": "s", "realm_id": REALM, "refresh_token": "r"}
+    config.write_text(json.dumps(settings | {name: str(path) for name, path in files.items()}))
+    with exclusive.hold(str(tmp_path), REALM, what="a load"):
+        done = subprocess.run(
+            [Path(sys.executable).with_name("tap-quickbooks-raw"), "--config", config],
+            env=os.environ | extractor,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert f"Another run of company (realm) {REALM} is in progress (a load" in done.stderr
+    assert not any(path.exists() for path in files.values())
 
 
 def test_runs_one_after_another_are_let_in(extractor: dict[str, str]) -> None:

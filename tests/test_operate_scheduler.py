@@ -220,6 +220,27 @@ def test_asked_to_end_it_ends_the_run_and_begins_no_other(
     assert len(runs.names) == 1
 
 
+def test_asked_to_end_when_a_run_has_just_ended_it_ends(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Any], runs: Runs
+) -> None:
+    scheduler = start(ONCE)
+    stopping = threading.Thread(target=scheduler.stop, daemon=True)
+    is_stopping = threading.Event()
+
+    def note(*_: object) -> None:
+        stopping.start()
+        is_stopping.set()
+        time.sleep(0.3)
+
+    monkeypatch.setattr(scheduler, "_note", note)
+    assert runs.begun.acquire(timeout=10)
+    runs.may_end.release()
+
+    assert is_stopping.wait(10)
+    stopping.join(10)
+    assert not stopping.is_alive()
+
+
 def test_what_was_stopped_or_waited_is_made_up_for(
     start: Callable[..., Any], runs: Runs, tmp_path: Path
 ) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+from psycopg import sql
 from requests.utils import should_bypass_proxies
+
+if TYPE_CHECKING:
+    from local_postgres.server import Connection
 
 PATH = Path(__file__).resolve().parent.parent / "orchestrate" / "run.py"
 
@@ -131,34 +135,33 @@ def test_the_simulator_is_reached_without_a_proxy(
     assert should_bypass_proxies("http://127.0.0.1:8080/v3", no_proxy=None)
 
 
+@pytest.mark.parametrize("schema", ["raw", "bronze"])
 @pytest.mark.parametrize(
-    ("settings", "schema"),
-    [
-        ({}, "raw"),
-        ({"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": ""}, "raw"),
-        ({"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "bronze"}, "bronze"),
-    ],
-    ids=["default", "empty", "bronze"],
+    ("rows", "loaded"),
+    [(None, False), ([], False), (["2"], False), (["2", "1"], True)],
+    ids=["no-table", "empty", "another-company", "this-company"],
 )
-@pytest.mark.parametrize("row", [None, (1,)], ids=["no-table", "a-table"])
-def test_any_table_of_the_schema_tells_that_it_is_loaded(
-    run: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    settings: dict[str, str],
-    *,
-    schema: str,
-    row: tuple[int] | None,
+def test_rows_of_the_company_tell_that_it_is_loaded(
+    run: Any, postgres: Connection, *, schema: str, rows: list[str] | None, loaded: bool
 ) -> None:
-    class Connection:
-        def execute(self, statement: str, values: tuple[str, ...]) -> Connection:
-            assert "pg_tables" in statement
-            assert values == (schema,)
-            return self
-
-        def fetchone(self) -> tuple[int] | None:
-            return row
-
-    monkeypatch.delenv("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", raising=False)
-    monkeypatch.setattr(run, "connect", lambda _: nullcontext(Connection()))
-
-    assert run.is_loaded(settings) is (row is not None)
+    settings: dict[str, str | None] = {
+        "QB_REALM_ID": "1",
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "" if schema == "raw" else schema,
+        "POSTGRES_HOST": postgres.host,
+        "POSTGRES_PORT": str(postgres.port),
+        "POSTGRES_USER": postgres.user,
+        "POSTGRES_PASSWORD": postgres.password,
+        "POSTGRES_DB": postgres.database,
+    }
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        name = sql.Identifier(schema)
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+        table = sql.Identifier(schema, "qb_items")
+        if rows is not None:
+            connection.execute(sql.SQL("CREATE TABLE {} (realm_id text)").format(table))
+        for realm_id in rows or []:
+            connection.execute(sql.SQL("INSERT INTO {} VALUES (%s)").format(table), (realm_id,))
+        try:
+            assert run.is_loaded(settings) is loaded
+        finally:
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))

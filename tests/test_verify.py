@@ -119,6 +119,7 @@ def test_strictly_an_explained_difference_fails() -> None:
         (["--streams", ","], "names no stream"),
         (["--payloads", "-1"], "-1"),
         (["--payloads", "many"], "many is no whole number from 0 on"),
+        (["--seed", "\udcff"], "has characters that cannot be printed"),
         (["--windows", "0"], "0 is no whole number from 1 on"),
         (["--windows", "week"], "week is no whole number"),
         (["--evidence", "x", "--no-evidence"], "not allowed with"),
@@ -290,6 +291,30 @@ def test_sigterm_ends_it_while_it_waits(
     assert process.returncode == 143
     assert "not compared: stopped by signal 15" in output
     assert [record["outcome"] for record in verify.records()] == ["interrupted"]
+
+
+def test_sigterm_ends_it_while_the_database_waits(
+    own_simulator: Own, command: Callable[..., Command]
+) -> None:
+    """A repair that waits for somebody else's lock is given up, and nothing of it stays."""
+    verify = command(own_simulator(counts={"Invoice": 3}))
+    columns = "realm_id text, id text, payload jsonb, PRIMARY KEY (realm_id, id)"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(verify.url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS commanded")
+        connection.execute(f"CREATE TABLE commanded.qb_invoices ({columns})")
+        connection.execute("INSERT INTO commanded.qb_invoices VALUES ('1', '1', NULL)")
+    with psycopg.connect(verify.url) as other:
+        other.execute("LOCK TABLE commanded.qb_invoices IN EXCLUSIVE MODE")
+        process = verify.start("--streams", "qb_invoices", "--repair")
+        while verify.rows(waiting) == [(0,)]:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, "Traceback" in errors) == (143, False)
+        while verify.rows(waiting) != [(0,)]:
+            pass
+    assert verify.rows("SELECT realm_id FROM commanded.qb_invoices") == [("1",)]
 
 
 def test_a_company_that_cannot_be_read_is_one_line(

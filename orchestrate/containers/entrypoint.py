@@ -75,10 +75,12 @@ def main(arguments: Sequence[str]) -> None:
 def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with each NAME_FILE replaced by NAME, unless the file is empty.
 
+    What is empty is not given: Compose passes it on, and Meltano takes it for a wrong number.
+
     Raises:
         EntryError: A file cannot be read, or both NAME and NAME_FILE are given.
     """
-    found = dict(environment)
+    found = {name: value for name, value in environment.items() if value}
     for name in SECRETS:
         path = found.pop(f"{name}_FILE", "")
         if not path:

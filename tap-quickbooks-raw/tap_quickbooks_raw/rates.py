@@ -24,7 +24,7 @@ MOST_CURRENCIES = 1000
 
 
 class _Currency(msgspec.Struct):
-    code: str = msgspec.field(default="", name="Code")
+    code: str | None = msgspec.field(default=None, name="Code")
 
 
 def currencies(client: QuickBooksClient) -> list[str]:
@@ -36,7 +36,7 @@ def currencies(client: QuickBooksClient) -> list[str]:
     except (RefusedError, UnavailableError):
         return []
     codes = {msgspec.json.decode(row.payload, type=_Currency).code for row in page.rows}
-    return sorted(codes - {""})
+    return sorted(code for code in codes if code)
 
 
 def rate_queries(codes: list[str], day: date) -> list[Query]:

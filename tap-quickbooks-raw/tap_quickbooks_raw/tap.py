@@ -7,6 +7,7 @@ import difflib
 import fnmatch
 import os
 import sys
+from contextlib import nullcontext
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -226,19 +227,9 @@ class TapQuickBooksRaw(Tap):
                 parse_env_config=config.parse_env if config else False,
             )
             tap.check_selection()
-            try:
-                if plan:
-                    tap.run.command = "plan"
-                    sys.stdout.write(report(tap.run, tap.tasks, allowance=allowance))
-                    tap.run.is_over = True
-                    sys.exit(0)
-                with exclusive.load(tap.settings.realm_id, os.environ):
-                    tap.sync_all()
-                    exit_code = tap.finish()
-            except QuickBooksError as reason:
-                tap.stop(reason)
-            finally:
-                tap.run.conclude()
+            # One that is refused, since another reads the company, is no run.
+            with nullcontext() if plan else exclusive.load(tap.settings.realm_id, os.environ):
+                exit_code = tap.work(plan=plan, allowance=allowance)
         except QuickBooksError as error:
             cls.logger.error("%s", error)  # noqa: TRY400  One line; a traceback says no more.
             exit_code = 1
@@ -246,6 +237,26 @@ class TapQuickBooksRaw(Tap):
             cls.logger.error("The loader has ended early; see its last lines")  # noqa: TRY400
             exit_code = 1
         sys.exit(exit_code)
+
+    def work(self, *, plan: bool, allowance: int) -> int:
+        """Plan or read, and return the exit code.
+
+        Raises:
+            BrokenPipeError: The loader has gone.
+            SystemExit: The run was ended early.
+        """
+        try:
+            if plan:
+                self.run.command = "plan"
+                sys.stdout.write(report(self.run, self.tasks, allowance=allowance))
+                self.run.is_over = True
+                return 0
+            self.sync_all()
+            return self.finish()
+        except QuickBooksError as reason:
+            self.stop(reason)
+        finally:
+            self.run.conclude()
 
     def check_selection(self) -> None:
         """Refuse a selection that asks for what does not exist, or for nothing.

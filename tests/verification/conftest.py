@@ -177,6 +177,19 @@ def verify(verifier: Callable[..., Verifier]) -> Verify:
     return verified
 
 
+def hide(simulator: RunningSimulator, last: str) -> None:
+    """Let no list of all invoices have the last one, which is counted and sent by its Id."""
+    rows = sorted(source_rows(simulator, BY_STREAM["qb_invoices"]), key=lambda row: int(row.id))
+    assert rows[-1].id == last
+    listed = ",".join(bytes(row.payload).decode() for row in rows[:-1])
+    for position, objects in ((1, f'"Invoice":[{listed}]'), (len(rows), "")):
+        body = f'{{"QueryResponse":{{{objects}}}}}'
+        answer = {"status": 200, "body": body, "content_type": "application/json"}
+        text = f"STARTPOSITION {position} MAXRESULTS {len(rows) + 1}"
+        match = {"operation": "query", "entity": "Invoice", "contains": text}
+        simulator.add_rules([{"match": match, "do": answer, "times": None}])
+
+
 def operations(simulator: RunningSimulator) -> dict[str, int]:
     """How often each kind of request was made, but those for tokens."""
     made = [entry.operation for entry in simulator.requests() if entry.operation != "token"]

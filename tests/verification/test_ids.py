@@ -12,6 +12,7 @@ from tests.verification.conftest import (
     ALL,
     OTHER_REALM,
     disagreeing,
+    hide,
     operations,
     source_rows,
 )
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.verification.conftest import OwnSimulator, Raw, Verify
 
 INVOICES, CUSTOMERS = "qb_invoices", "qb_customers"
+ADJUSTMENTS = "qb_inventory_adjustments"
 STAMPED = [stream for stream in ALL if BY_STREAM[stream].stamped]
 
 
@@ -136,21 +138,84 @@ def test_what_a_list_leaves_out_is_asked_for(
     company: RunningSimulator, raw: Raw, verify: Verify
 ) -> None:
     raw.load(company)
-    hidden = max(raw.some(60), key=int)
-    rows = sorted(source_rows(company, BY_STREAM[INVOICES]), key=lambda row: int(row.id))
-    assert rows[-1].id == hidden
-    listed = ",".join(bytes(row.payload).decode() for row in rows[:-1])
-    for position, objects in ((1, f'"Invoice":[{listed}]'), (60, "")):
-        body = f'{{"QueryResponse":{{{objects}}}}}'
-        answer = {"status": 200, "body": body, "content_type": "application/json"}
-        text = f"STARTPOSITION {position} MAXRESULTS 61"
-        match = {"operation": "query", "entity": "Invoice", "contains": text}
-        company.add_rules([{"match": match, "do": answer, "times": None}])
+    hide(company, max(raw.some(60), key=int))
     finding = verify(company, INVOICES, ids=True)[INVOICES]
 
     assert finding.excused[0].short == "not listed"
     assert not finding.agrees  # For COUNT knows it as well.
     assert "1 counted but not listed" in finding.verdict
+
+
+def test_what_a_list_leaves_out_is_compared_all_the_same(
+    company: RunningSimulator, raw: Raw, verify: Verify
+) -> None:
+    raw.load(company)
+    hidden = max(raw.some(60), key=int)
+    hide(company, hidden)
+    back = "SET last_updated_utc = last_updated_utc - interval '1 d'"
+    raw.execute(f"UPDATE {{}} {back} WHERE id = %(id)s", id=hidden)
+    finding = verify(company, INVOICES, ids=True)[INVOICES]
+
+    assert "1 newer in QBO" in finding.verdict
+    assert finding.result().newer_ids == (hidden,)
+
+
+@pytest.mark.parametrize(
+    ("damage", "verdict"),
+    [
+        ("deleted_at_utc = now()", "1 missing"),
+        ("last_updated_utc = last_updated_utc + interval '1 h'", "1 newer in raw"),
+    ],
+    ids=["tombstone", "future"],
+)
+def test_what_cannot_be_asked_for_again_fails_alone(
+    company: RunningSimulator, raw: Raw, verify: Verify, damage: str, verdict: str
+) -> None:
+    raw.load(company)
+    raw.execute(f"UPDATE {{}} SET {damage} WHERE id = %(id)s", id=raw.some(1)[0])
+    match = {"entity": "Invoice", "contains": "Id IN ("}
+    company.add_rules([{"match": match, "do": {"status": 500}, "times": None}])
+    assert disagreeing(verify(company, ids=True)) == {INVOICES: verdict}
+
+
+def test_what_comes_while_it_is_listed_is_no_difference(
+    company: RunningSimulator, raw: Raw, verify: Verify
+) -> None:
+    """Between COUNT and list, and between list and COUNT."""
+    raw.load(company)
+    edits = [{"op": "create", "entity": "Invoice"}]
+    for match in ({"operation": "count", "entity": "Invoice"}, {"operation": "batch", "nth": 2}):
+        company.add_rules([{"match": match, "before": edits, "do": {}}])
+    finding = verify(company, INVOICES, ids=True)[INVOICES]
+    assert (finding.agrees, finding.verdict) == (True, "ok: 1 changed since")
+
+
+def test_bare_dates_are_in_every_range_on_both_sides(
+    own_simulator: OwnSimulator, raw: Raw, verify: Verify
+) -> None:
+    """A run that reads them whole loads them whatever start_date is."""
+    company = own_simulator(counts={"InventoryAdjustment": 8})
+    company.configure(no_time_filter=["InventoryAdjustment"])
+    raw.load(company, ADJUSTMENTS)
+    finding = verify(company, ADJUSTMENTS, start_date="2026-06-30")[ADJUSTMENTS]
+    assert (finding.verdict, finding.rows, finding.raw_rows) == ("ok", 8, 8)
+
+    raw.drop(raw.some(1, ADJUSTMENTS), ADJUSTMENTS)
+    findings = verify(company, ADJUSTMENTS, start_date="2026-06-30")
+    assert disagreeing(findings) == {ADJUSTMENTS: "1 missing"}
+
+
+@pytest.mark.parametrize("op", ["create", "delete"])
+def test_the_hour_of_a_bare_date_is_not_known(
+    own_simulator: OwnSimulator, raw: Raw, verify: Verify, op: str
+) -> None:
+    company = own_simulator(counts={"InventoryAdjustment": 8})
+    raw.load(company, ADJUSTMENTS)
+    count = {"random": 1} if op == "delete" else {}
+    company.edit(REALM, [{"op": op, "entity": "InventoryAdjustment", **count}])
+    finding = verify(company, ADJUSTMENTS, ids=True)[ADJUSTMENTS]
+    told = {"create": "ok: 1 changed since", "delete": "ok: 1 deleted since"}
+    assert (finding.agrees, finding.verdict) == (True, told[op])
 
 
 @pytest.mark.parametrize("switch", ["no_count", "no_time_filter"])

@@ -46,6 +46,8 @@ def run(hour: int, **values: Any) -> str:
         ([run(3), run(5, outcome="failed")], {INVOICES: at(1)}, at(3)),
         ([run(3), run(5, outcome="limit")], {INVOICES: at(1)}, at(3)),
         ([run(3), run(5, command="verify")], {INVOICES: at(1)}, at(3)),
+        # A window ends with a whole second.
+        ([run(3, started_at="2026-11-01T03:00:30.999999+00:00")], {}, at(3)),
         ([run(3), run(5, realm_id="1")], {INVOICES: at(1)}, at(3)),
         ([run(3), run(5, selected=[ITEMS])], {INVOICES: at(3), ITEMS: at(5)}, at(3)),
         ([run(3), run(5, selected=[INVOICES])], {}, at(5)),
@@ -67,6 +69,14 @@ def test_without_a_file_the_rows_tell(tmp_path: Path) -> None:
     for path in ("", str(tmp_path / "none"), str(tmp_path)):
         loads = Loads(path, REALM, settle=SETTLE, asked_to={INVOICES: at(1)})
         assert loads.to(ITEMS) == at(1)
+
+
+def test_lines_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    broken = run(5).encode().replace(b"sync", b"\xff")
+    path.write_bytes(broken + b"\n" + b"[" * 9999 + b"\n" + run(3).encode())
+    loads = Loads(str(path), REALM, settle=SETTLE, asked_to={})
+    assert loads.to(ITEMS) == at(3)
 
 
 def test_a_run_that_found_nothing_makes_older_changes_missing(

@@ -13,6 +13,7 @@ from tests.verification.conftest import (
     ALL,
     OTHER_REALM,
     disagreeing,
+    hide,
     operations,
     server_time,
     source_rows,
@@ -182,6 +183,42 @@ def test_without_a_table_there_is_a_hint(
     finding = verify(company, INVOICES, repairs=True)[INVOICES]
     assert finding.verdict == "60 missing"
     assert any("run the job" in text for text in finding.explanations)
+
+
+def test_so_many_rows_are_left_to_a_sweep(
+    own_simulator: OwnSimulator, raw: Raw, verify: Verify
+) -> None:
+    stream = "qb_time_activities"
+    company = own_simulator(counts={"TimeActivity": 1010})
+    raw.load(company, stream)
+    company.edit(REALM, [{"op": "delete", "entity": "TimeActivity", "random": 1001}])
+    finding = verify(company, stream, repairs=True, is_sure=True)[stream]
+    assert (finding.repaired, finding.verdict) == (0, "1,001 too many")
+    assert "a sweep does" in finding.explanations[-1]
+
+
+def test_what_cannot_be_mended_is_not_forgotten(
+    company: RunningSimulator, raw: Raw, verify: Verify
+) -> None:
+    raw.load(company)
+    ids = sorted(raw.some(60), key=int)
+    hide(company, ids[-1])
+    back = "SET last_updated_utc = last_updated_utc - interval '1 d'"
+    raw.execute(f"UPDATE {{}} {back} WHERE id = %(id)s", id=ids[0])
+    finding = verify(company, INVOICES, repairs=True)[INVOICES]
+    assert finding.repaired == 1
+    assert finding.verdict.startswith("1 counted but not listed")
+
+
+def test_a_sample_that_could_not_be_read_is_not_forgotten(
+    company: RunningSimulator, raw: Raw, verify: Verify
+) -> None:
+    raw.load(company)
+    raw.drop(raw.some(1))
+    match = {"operation": "query", "entity": "Invoice", "contains": "SELECT * FROM", "nth": 1}
+    company.add_rules([{"match": match, "do": {"status": 500}}])
+    finding = verify(company, INVOICES, repairs=True, payloads=5)[INVOICES]
+    assert finding.verdict == "5 not sampled; 1 repaired"
 
 
 def test_a_thousand_rows_cost_a_call_for_fifty(

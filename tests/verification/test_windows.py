@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import REALM
 from tests.verification.conftest import ALL, disagreeing, operations
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from quickbooks_simulator.server import RunningSimulator
     from tap_quickbooks_raw.verification.finding import Finding
 
-    from tests.verification.conftest import Raw, Verify
+    from tests.verification.conftest import OwnSimulator, Raw, Verify
 
 INVOICES = "qb_invoices"
 
@@ -75,6 +76,41 @@ def test_all_are_counted_by_month_on_request(
         # Of the bare dates nobody knows the hours.
         if finding.entity.name != "InventoryAdjustment":
             assert {m: n for m, n in finding.months.items() if n} == tally.months
+
+
+def test_sums_that_agree_do_not_hide_windows_that_differ(
+    simulator: RunningSimulator, raw: Raw, verify: Verify
+) -> None:
+    raw.load(simulator, INVOICES)
+    [key] = raw.some(1)
+    back = "SET last_updated_utc = last_updated_utc - interval '90 d'"
+    raw.execute(f"UPDATE {{}} {back} WHERE id = %(id)s", id=key)
+    finding = verify(simulator, INVOICES, windows="month")[INVOICES]
+
+    assert (finding.agrees, finding.verdict) == (False, "1 missing or older")
+    assert "unchanged since" in finding.explanations[0]
+
+
+def test_what_has_left_its_window_since_the_load_is_no_gap(
+    own_simulator: OwnSimulator, raw: Raw, verify: Verify
+) -> None:
+    company = own_simulator(counts={"Invoice": 60})
+    raw.load(company, INVOICES)
+    company.edit(REALM, [{"op": "touch", "entity": "Invoice", "random": 5}])
+    finding = verify(company, INVOICES, windows="month")[INVOICES]
+
+    assert located(finding)
+    assert (finding.agrees, finding.verdict) == (True, "ok")
+
+
+@pytest.mark.parametrize("start", ["2000-01-01", "9999-12-31"])
+def test_a_window_may_be_longer_than_time(
+    simulator: RunningSimulator, raw: Raw, verify: Verify, start: str
+) -> None:
+    raw.load(simulator, INVOICES)
+    for length in (10**9, "month"):
+        findings = verify(simulator, INVOICES, windows=length, start_date=start)
+        assert disagreeing(findings) == {}
 
 
 def test_too_many_gaps_are_not_counted_by_month_without_being_asked_to(

@@ -45,7 +45,7 @@ def write(verification: Verification, folder: Path) -> tuple[Path, Path]:
     except OSError as error:
         raise SettingsError(
             f"--evidence: {folder} cannot be written to ({error.strerror or error}); name another "
-            "folder, or use --no-evidence"
+            "folder"
         ) from None
     return data, page
 

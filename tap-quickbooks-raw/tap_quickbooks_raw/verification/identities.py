@@ -45,7 +45,7 @@ class Comparison:
 
     def compare(self) -> None:
         """Compare, and judge all but what may have been deleted."""
-        finding, scope = self.finding, self.scope
+        finding = self.finding
         stamps = finding.counted.stamps if finding.counted else None
         if stamps is None:
             return
@@ -214,9 +214,7 @@ def _moment(stamp: Stamp | None) -> datetime | None:
     return stamp.moment if stamp else None
 
 
-def _others(
-    ids: Iterable[str], stamps: Stamps, kept: dict[str, datetime | None]
-) -> set[str]:
+def _others(ids: Iterable[str], stamps: Stamps, kept: dict[str, datetime | None]) -> set[str]:
     """Those of some ids of which QBO has another version."""
     return {key for key in ids if _moment(stamps.get(key)) not in {None, kept[key]}}
 

@@ -128,6 +128,7 @@ def _parser(evidence: Path) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed",
+        type=_printable,
         default=secrets.token_hex(4),
         help="choose the same N objects again; default: a random one, which is printed",
     )
@@ -179,6 +180,12 @@ def _parser(evidence: Path) -> argparse.ArgumentParser:
         help="write no files, and no rows into qb_verifications",
     )
     return parser
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    raise argparse.ArgumentTypeError("has characters that cannot be printed")
 
 
 def _window(text: str) -> int | str:

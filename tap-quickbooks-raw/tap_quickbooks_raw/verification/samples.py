@@ -69,9 +69,7 @@ def compare_sample(scope: Scope, finding: Finding, ids: Iterable[str], since: Si
             if not left:
                 break
     except EntityError as error:
-        finding.faults.append(
-            Reason(len(asked), UNREAD, f"the sample cannot be read: {error}")
-        )
+        finding.faults.append(Reason(len(asked), UNREAD, f"the sample cannot be read: {error}"))
         return
     finding.sampled = len(sent)
     _note_unsent(finding, asked - sent.keys())
