@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+# Many tests wait, so that two cores can do with three.
+TEST_PROCESSES ?= 3
 UV := .tools/bin/uv
 VENV := .venv/bin
 
@@ -23,8 +25,8 @@ install: .meltano/installed ## Install the tools and Meltano's plugins
 run: install ## Load the whole company into PostgreSQL's raw schema, then verify
 	@$(VENV)/python orchestrate/run.py
 
-test: install check ## Run every test, lint and type check
-	@$(VENV)/pytest --numprocesses auto --dist worksteal
+test: install check ## Run every test, lint and type check (TEST_PROCESSES)
+	@$(VENV)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 check: .venv/installed ## Lint and type check only
 	@$(VENV)/ruff check

@@ -21,7 +21,6 @@ LOADED = {
 VERIFY = ("invoke", "quickbooks-verify")
 
 
-@both_loaders
 def test_what_a_load_has_brought_agrees_to_the_last_digit(
     project: Project, company: RunningSimulator
 ) -> None:
