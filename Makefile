@@ -2,8 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-# Many tests wait, so that two cores can do with three.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= auto
 UV := .tools/bin/uv
 VENV := .venv/bin
 

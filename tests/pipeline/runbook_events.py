@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import requests
+from tap_quickbooks_raw import exclusive
 
 from pipeline.conftest import REALM
 from pipeline.runbook_page import first_missing
@@ -15,6 +18,7 @@ from pipeline.runbook_world import administer, browser
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
     from pipeline.runbook_page import Block
     from pipeline.runbook_world import Happening, World
@@ -51,9 +55,24 @@ def _answer_quickly(world: World) -> None:
 
 
 def _bring_back_the_database(world: World) -> None:
+    # The tap of the run that has failed may still be waiting for its last answers.
+    lock = exclusive.lock_of(str(world.project.folder), REALM)
+    deadline = time.monotonic() + 60
+    while lock.exists() and not _is_free(lock):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     administer(
         world.superuser, "ALTER DATABASE {} ALLOW_CONNECTIONS true", world.environment["PGDATABASE"]
     )
+
+
+def _is_free(lock: Path) -> bool:
+    with lock.open("r+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _lose_the_database(world: World) -> None:

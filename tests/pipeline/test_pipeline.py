@@ -158,7 +158,6 @@ def test_one_entitys_trouble_stays_its_own(project: Project, company: RunningSim
         assert_equal(company, connection, REALM)
 
 
-@both_loaders
 def test_state_commands_do_what_a_meltano_user_expects(
     project: Project, company: RunningSimulator
 ) -> None:
@@ -260,7 +259,6 @@ def test_verification_agrees_after_a_load_and_not_before(
     assert "1 too many" in output
 
 
-@both_loaders
 def test_a_sweep_marks_what_nobody_told(project: Project, company: RunningSimulator) -> None:
     project.load()
     deleted = company.edit(REALM, [{"op": "delete", "entity": "TimeActivity", "random": 2}])[0]

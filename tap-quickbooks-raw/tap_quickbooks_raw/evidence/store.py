@@ -89,7 +89,12 @@ def _prepare(connection: psycopg.Connection, schema: str) -> None:
 
 def _make(connection: psycopg.Connection, *statements: sql.Composed) -> None:
     """Make it all or nothing; who comes second finds it made."""
-    made_meanwhile = (errors.DuplicateSchema, errors.DuplicateTable, errors.UniqueViolation)
+    made_meanwhile = (
+        errors.DuplicateSchema,
+        errors.DuplicateTable,
+        errors.DuplicateObject,  # The type of the table's rows.
+        errors.UniqueViolation,
+    )
     try:
         with connection.transaction():
             for statement in statements:

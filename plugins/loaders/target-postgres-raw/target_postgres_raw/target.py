@@ -22,6 +22,7 @@ from typing_extensions import override
 from target_postgres_raw.chunk import Chunk
 from target_postgres_raw.connector import make_connector
 from target_postgres_raw.failures import LoadError, clip, database_error, in_words
+from target_postgres_raw.memory import keep_small
 from target_postgres_raw.reader import LineReader, RecordLine
 from target_postgres_raw.session import Session
 from target_postgres_raw.settings import (
@@ -84,6 +85,7 @@ class TargetPostgresRaw(TargetPostgres):
         # The writing thread needs the interpreter but for moments between its waits; while lines
         # are read it would get it 5 ms later each time.
         sys.setswitchinterval(SWITCH_SECONDS)
+        keep_small()
         try:
             super().invoke(**options)
         except ConfigValidationError:
