@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from commands import PROJECT, say
 from loading import load_then_verify, state_id
 from psycopg import sql
+from tap_quickbooks_raw.creation import make
 from tap_quickbooks_raw.raw_tables import connect, schema_of
 
 if TYPE_CHECKING:
@@ -63,13 +64,14 @@ class Marker:
         ).fetchone()
         if found is None:
             name = sql.Identifier(schema)
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-        connection.execute(
+            make(connection, sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+        make(
+            connection,
             sql.SQL(
                 "CREATE TABLE IF NOT EXISTS {} (realm_id text, started_at_utc timestamptz,"
                 " runs integer NOT NULL, completed_at_utc timestamptz, is_verified boolean,"
                 " PRIMARY KEY (realm_id, started_at_utc))"
-            ).format(self._table)
+            ).format(self._table),
         )
 
     def all(self) -> list[Backfill]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -145,3 +147,22 @@ def test_the_marker_asks_for_no_more_rights_than_the_load(
     marker.begin(NOW)
 
     assert marker.all() == [(NOW, None, None)]
+
+
+def test_companies_may_begin_at_once_in_a_new_database(backfill: Any, postgres: Connection) -> None:
+    """They make the schema and the table that they share."""
+    ready = Barrier(8)
+
+    def begin(number: int) -> int:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            ready.wait()
+            marker = backfill.Marker(connection, "shared", str(number))
+            marker.begin(NOW)
+            return len(marker.all())
+
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        for _ in range(5):
+            connection.execute("DROP SCHEMA IF EXISTS shared CASCADE")
+            with ThreadPoolExecutor(8) as pool:
+                assert list(pool.map(begin, range(8))) == [1] * 8
+        connection.execute("DROP SCHEMA shared CASCADE")

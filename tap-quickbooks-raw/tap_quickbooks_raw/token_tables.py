@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import conninfo
 
+from tap_quickbooks_raw.creation import make
 from tap_quickbooks_raw.exceptions import SettingsError, TokenStoreError
 from tap_quickbooks_raw.sealing import DAMAGE, Seal
 from tap_quickbooks_raw.tokens import Token, TokenKey, fingerprint
@@ -32,7 +33,7 @@ SAVE_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _LOOK: LiteralString = """
 SELECT to_regclass('quickbooks_tokens.tokens') IS NOT NULL,
     to_regnamespace('quickbooks_tokens') IS NOT NULL"""
-_CREATE_SCHEMA: LiteralString = "CREATE SCHEMA IF NOT EXISTS quickbooks_tokens;"
+_CREATE_SCHEMA: LiteralString = "CREATE SCHEMA IF NOT EXISTS quickbooks_tokens"
 _CREATE: LiteralString = """
 CREATE TABLE IF NOT EXISTS quickbooks_tokens.tokens (
     client_id text NOT NULL,
@@ -190,9 +191,7 @@ class PostgresTokenStore:
         if not has_table:
             try:
                 # Even if there is nothing to make, making a schema needs the right to.
-                connection.execute(_CREATE if has_schema else _CREATE_SCHEMA + _CREATE)
-            except psycopg.errors.UniqueViolation:
-                pass  # Another process has just made it.
+                make(connection, *(() if has_schema else (_CREATE_SCHEMA,)), _CREATE)
             except psycopg.Error as error:
                 raise self._unusable(error) from error
         self._is_prepared = True

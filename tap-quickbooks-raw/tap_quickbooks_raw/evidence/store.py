@@ -8,6 +8,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
+from tap_quickbooks_raw.creation import make
 from tap_quickbooks_raw.evidence.scrubbing import scrub
 from tap_quickbooks_raw.exceptions import SettingsError
 from tap_quickbooks_raw.raw_tables import reason
@@ -82,25 +83,9 @@ def _prepare(connection: psycopg.Connection, schema: str) -> None:
     ).fetchone()
     has_schema, has_table = found or (False, False)
     if not has_schema:
-        _make(connection, sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        make(connection, sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     if not has_table:
-        _make(connection, *_creation(schema))
-
-
-def _make(connection: psycopg.Connection, *statements: sql.Composed) -> None:
-    """Make it all or nothing; who comes second finds it made."""
-    made_meanwhile = (
-        errors.DuplicateSchema,
-        errors.DuplicateTable,
-        errors.DuplicateObject,  # The type of the table's rows.
-        errors.UniqueViolation,
-    )
-    try:
-        with connection.transaction():
-            for statement in statements:
-                connection.execute(statement)
-    except made_meanwhile:
-        pass
+        make(connection, *_creation(schema))
 
 
 def _creation(schema: str) -> Iterator[sql.Composed]:
